@@ -1,0 +1,749 @@
+# cython: cdivision=True
+"""Active scalars: numbers that write an instruction for every operation done with them.
+
+An active scalar is a slot number and the epoch of its trace; its value is on the tape. The thread's state is three words of
+thread-local storage: the tape in progress and a free list of scalars.
+"""
+
+cimport cython
+from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE, PyObject_RichCompare
+from cpython.float cimport PyFloat_AS_DOUBLE
+from cpython.ref cimport PyObject
+from libc.math cimport NAN
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport free, realloc
+
+from fastad.core.generated.kernels cimport *
+from fastad.core.generated.opcodes cimport *
+from fastad.core.tape cimport (
+    FASTAD_ASSERT, OP_CONSTANT, OP_EXTRA, OP_INPUT, OP_SPECIAL, Constant, CTape, Tape, append, constant, constant_entry, write,
+)
+
+import math as _math
+
+include "generated/value.pxi"
+
+
+cdef extern from *:
+    bint likely(bint condition) noexcept nogil     # Cython's own macros
+    bint unlikely(bint condition) noexcept nogil
+
+
+cdef extern from *:
+    """
+    #if defined(__linux__) && defined(__GLIBC__)
+      /* The default model calls a function for every access: a quarter of the cost of an operation. */
+      #define FASTAD_THREAD_LOCAL static __thread __attribute__((tls_model("initial-exec")))
+    #elif defined(_MSC_VER)
+      #define FASTAD_THREAD_LOCAL static __declspec(thread)
+    #else
+      #define FASTAD_THREAD_LOCAL static __thread
+    #endif
+    #if defined(_MSC_VER)
+      #include <intrin.h>
+      #define FASTAD_NEXT_EPOCH() ((uint64_t)_InterlockedIncrement64((volatile __int64 *)&fastad_epoch))
+    #else
+      #define FASTAD_NEXT_EPOCH() __atomic_add_fetch(&fastad_epoch, 1, __ATOMIC_RELAXED)
+    #endif
+    #if defined(Py_GIL_DISABLED) || defined(Py_REF_DEBUG) || defined(Py_TRACE_REFS)
+      #define FASTAD_REVIVE(o) _Py_NewReference((PyObject *)(o))
+    #else
+      #define FASTAD_REVIVE(o) Py_SET_REFCNT((PyObject *)(o), 1)
+    #endif
+
+    static uint64_t fastad_epoch = 0;
+
+    /* What a thread without a trace records to: epoch 0, no room; never written. Larger than CTape. */
+    static long long fastad_idle[32];
+
+    typedef struct { void *tape; void *free; int64_t room; } FastadThread;
+    FASTAD_THREAD_LOCAL FastadThread fastad_thread = {fastad_idle, NULL, 0};
+
+    /* The layout of Active; while on the free list, `epoch` is the link to the next. */
+    typedef struct { PyObject_HEAD uint64_t epoch; int32_t slot; } FastadActive;
+
+    /* A scalar from the free list, which must not be empty. */
+    static inline PyObject *fastad_reuse_active(uint64_t epoch, int32_t slot) {
+        FastadActive *o = (FastadActive *)fastad_thread.free;
+        fastad_thread.free = (void *)(uintptr_t)o->epoch;
+        fastad_thread.room++;
+        FASTAD_REVIVE(o);
+        o->epoch = epoch;
+        o->slot = slot;
+        return (PyObject *)o;
+    }
+
+    static inline PyObject *fastad_new_active(PyTypeObject *type, uint64_t epoch, int32_t slot) {
+        FastadActive *o;
+        if (fastad_thread.free != NULL) return fastad_reuse_active(epoch, slot);
+        o = (FastadActive *)PyObject_Malloc(sizeof(FastadActive));
+        if (o == NULL) return PyErr_NoMemory();
+        PyObject_Init((PyObject *)o, type);
+        o->epoch = epoch;
+        o->slot = slot;
+        return (PyObject *)o;
+    }
+
+    static void fastad_free_active(PyObject *self) {
+        PyTypeObject *type = Py_TYPE(self);
+        PyObject_Free(self);
+        if (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) Py_DECREF(type);
+    }
+
+    static void fastad_dealloc_active(PyObject *self) {
+        if (fastad_thread.room > 0) {
+            fastad_thread.room--;
+            ((FastadActive *)self)->epoch = (uint64_t)(uintptr_t)fastad_thread.free;
+            fastad_thread.free = self;
+        } else {
+            fastad_free_active(self);
+        }
+    }
+
+    /* Empties the thread's free list and sets how many scalars it may hold from now on. */
+    static void fastad_set_room(int64_t room) {
+        FastadActive *o = (FastadActive *)fastad_thread.free;
+        while (o != NULL) {
+            FastadActive *next = (FastadActive *)(uintptr_t)o->epoch;
+            fastad_free_active((PyObject *)o);
+            o = next;
+        }
+        fastad_thread.free = NULL;
+        fastad_thread.room = room;
+    }
+    """
+    ctypedef struct FastadThread:
+        void* tape
+        void* free
+    FastadThread fastad_thread
+    long long[32] fastad_idle
+    uint64_t FASTAD_NEXT_EPOCH() noexcept nogil
+    object fastad_reuse_active(uint64_t epoch, int32_t slot)
+    object fastad_new_active(PyTypeObject* type, uint64_t epoch, int32_t slot)
+    void fastad_dealloc_active(PyObject* self) noexcept
+    void fastad_set_room(int64_t room) noexcept
+    ctypedef struct PyTypeObject:
+        void (*tp_dealloc)(PyObject*) noexcept
+    int PyFloat_CheckExact(object x) noexcept
+    PyObject* PyThreadState_GetDict() noexcept
+
+
+cdef enum:
+    FREE_SCALARS = 1 << 16           # 2 MB of scalars ready for reuse per thread
+    SPARE_CAPACITY = 1 << 22         # a finished tape larger than this gives its memory back
+    NOT_A_NUMBER = -2                # lift: not a number, let the other operand's type try
+
+
+# ---- operations --------------------------------------------------------------------------------------------------------
+
+cdef inline CTape* tape_in_progress() noexcept nogil:
+    return <CTape*>fastad_thread.tape
+
+
+cdef CTape* current_tape() noexcept nogil:
+    return tape_in_progress()
+
+
+cdef inline object new_active(CTape* t, int32_t slot):
+    return fastad_new_active(<PyTypeObject*>Active, t.epoch, slot)
+
+
+cdef object wrap(CTape* t, int32_t slot):
+    return new_active(t, slot)
+
+
+cdef int32_t lift_slowly(CTape* t, object x) except -1:
+    """The slot of an operand that is neither a plain float nor an active scalar of this trace."""
+    if isinstance(x, Active):
+        raise _errors().stale_value((<Active>x).epoch != 0)
+    if isinstance(x, (float, int)):
+        return constant(t, x)
+    number = _errors().plain_number(x)
+    return NOT_A_NUMBER if number is None else constant(t, number)
+
+
+cdef inline int32_t lift(CTape* t, object x) except -1:
+    """The slot of an operand: its own if it is active, a constant's if it is a number, NOT_A_NUMBER otherwise."""
+    if type(x) is Active and (<Active>x).epoch == t.epoch:
+        return (<Active>x).slot
+    if PyFloat_CheckExact(x):
+        return constant(t, PyFloat_AS_DOUBLE(x))
+    return lift_slowly(t, x)
+
+
+cdef inline int32_t own_slot(CTape* t, Active x) except -1:
+    """The slot of an active scalar, which must be of the trace in progress."""
+    if x.epoch != t.epoch:
+        raise _errors().stale_value()
+    return x.slot
+
+
+cdef inline int operand_slots(CTape* t, object x, object y, int32_t* a, int32_t* b) except -1:
+    """Slots of two operands, at least one of them active (which is looked at first: a thread without a trace has no tape)."""
+    if type(x) is Active:
+        a[0] = own_slot(t, <Active>x)
+        b[0] = lift(t, y)
+    else:
+        b[0] = own_slot(t, <Active>y)
+        a[0] = lift(t, x)
+    return a[0] == NOT_A_NUMBER or b[0] == NOT_A_NUMBER
+
+
+cdef inline int32_t slot_at_hand(const CTape* t, object x) noexcept:
+    """The slot of an active scalar or of a constant the tape has; -1 for all that needs a closer look."""
+    cdef Constant* entry
+    cdef uint64_t bits
+    cdef double v
+    if likely(type(x) is Active):
+        return (<Active>x).slot if (<Active>x).epoch == t.epoch else -1
+    if PyFloat_CheckExact(x) and t.stamp:
+        v = PyFloat_AS_DOUBLE(x)
+        bits = (<uint64_t*>&v)[0]
+        entry = constant_entry(t, bits)
+        if likely(entry.bits == bits and entry.stamp == t.stamp):
+            return entry.slot
+    return -1
+
+
+cdef inline object arithmetic(int op, object x, object y):
+    """x op y for the four operations the interpreter meets most; `op` is a constant to the compiler.
+
+    This is the price of fastad per operation. The path taken nearly always calls nothing, so that it needs no stack
+    frame: both slots are at hand, and so are room on the tape and a scalar on the free list.
+    """
+    cdef CTape* t = tape_in_progress()
+    cdef int32_t a = slot_at_hand(t, x)
+    cdef int32_t b = slot_at_hand(t, y)
+    cdef int64_t i = t.n
+    if unlikely(a < 0 or b < 0 or i == t.capacity or fastad_thread.free == NULL):
+        return binary(op, x, y)
+    write(t, i, op, a, b, elementary_arithmetic(op, t.v[a], t.v[b]))
+    return fastad_reuse_active(t.epoch, <int32_t>i)
+
+
+cdef inline double elementary_arithmetic(int op, double x, double y) noexcept nogil:
+    if op == OP_ADD:
+        return x + y
+    if op == OP_SUBTRACT:
+        return x - y
+    if op == OP_MULTIPLY:
+        return x * y
+    return x / y
+
+
+cdef object binary(int op, object x, object y):
+    """Any elemental of two operands, as an operator: NotImplemented where an operand is no number."""
+    cdef CTape* t = tape_in_progress()
+    cdef int32_t a, b
+    if operand_slots(t, x, y, &a, &b):
+        return NotImplemented
+    return new_active(t, append(t, op, a, b, value_of(op, t.v[a], t.v[b])))
+
+
+cdef object apply_unary(int op, Active x):
+    cdef CTape* t = tape_in_progress()
+    cdef int32_t a = own_slot(t, x)
+    return new_active(t, append(t, op, a, 0, value_of(op, t.v[a], 0.0)))
+
+
+cdef object apply_binary(int op, object x, object y):
+    """Any elemental of two operands, as a function: TypeError where an operand is no number."""
+    result = binary(op, x, y)
+    if result is NotImplemented:
+        raise TypeError(f"must be a real number, not {type(y if isinstance(x, Active) else x).__name__}")
+    return result
+
+
+def apply(int op, *operands):
+    """The elementary op with this opcode on operands of which at least one is active; returns an active scalar."""
+    if len(operands) == 1:
+        return apply_unary(op, operands[0])
+    return apply_binary(op, operands[0], operands[1])
+
+
+def value_by_row(int op, *operands):
+    """The value of the elementary op with this opcode on plain numbers."""
+    return value_of(op, operands[0], operands[1] if len(operands) > 1 else 0.0)
+
+
+# ---- special rows: one opcode, a table of function pointers ---------------------------------------------------------------
+
+cdef Special[MAX_SPECIAL] special_rows
+
+
+cdef Special* special_row(int index) noexcept nogil:
+    return &special_rows[index]
+
+
+cdef void special_operands(const CTape* t, int64_t i, int32_t* slots) noexcept nogil:
+    """Slots of the operands of special instruction i."""
+    cdef int arity = special_rows[t.b[i]].arity
+    slots[0] = t.a[i]
+    slots[1] = slots[2] = slots[3] = 0
+    if arity > 1:
+        slots[1] = t.a[i - 1]
+        slots[2] = t.b[i - 1]
+    if arity > 3:
+        slots[3] = t.a[i - 2]
+
+
+cdef int32_t record_special(CTape* t, int row, int32_t x, int32_t y, int32_t z, int32_t u) except -1:
+    cdef double[4] operands
+    cdef int arity = special_rows[row].arity
+    operands[0], operands[1], operands[2], operands[3] = t.v[x], t.v[y], t.v[z], t.v[u]
+    if arity > 3:
+        append(t, OP_EXTRA, u, 0, 0.0)
+    if arity > 1:
+        append(t, OP_EXTRA, y, z, 0.0)
+    return append_special(t, x, row, special_rows[row].value(operands))
+
+
+cdef inline int32_t append_special(CTape* t, int32_t x, int row, double v) except -1:
+    # Operand b is a row, not a slot, so the check of `append` on slots does not apply to it.
+    cdef int32_t slot = append(t, OP_SPECIAL, x, 0, v)
+    t.b[slot] = row
+    return slot
+
+
+def apply_special(int row, *operands):
+    """Row `row` of the special table on numbers and active scalars; a float if none of them is active."""
+    cdef CTape* t = tape_in_progress()
+    cdef double[4] numbers
+    cdef int32_t[4] slots
+    cdef int k
+    for operand in operands:
+        if isinstance(operand, Active):
+            own_slot(t, operand)
+            break
+    else:
+        for k, operand in enumerate(operands):
+            numbers[k] = operand
+        return special_rows[row].value(numbers)
+    slots[0] = slots[1] = slots[2] = slots[3] = 0
+    for k, operand in enumerate(operands):
+        slots[k] = lift(t, operand)
+        if slots[k] == NOT_A_NUMBER:
+            raise TypeError(f"must be a real number, not {type(operand).__name__}")
+    return new_active(t, record_special(t, row, slots[0], slots[1], slots[2], slots[3]))
+
+
+def varies(x):
+    """Whether x is an active scalar with a derivative (its last operation has partials)."""
+    if not isinstance(x, Active):
+        return False
+    cdef CTape* t = tape_in_progress()
+    return has_derivative(t, own_slot(t, x))
+
+
+cdef bint has_derivative(CTape* t, int32_t slot) noexcept:
+    cdef int op = t.opcode[slot]
+    if op == OP_SPECIAL:
+        return special_rows[t.b[slot]].mask != 0
+    return op == OP_INPUT or PARTIALS[op] != 0
+
+
+# ---- recording rules: instructions that no Python code asked for ---------------------------------------------------------
+
+cdef uint8_t partials_mask(int opcode) noexcept nogil:
+    return PARTIALS[opcode]
+
+
+cdef double value_by_opcode(int opcode, double x, double y) noexcept nogil:
+    return value_of(opcode, x, y)
+
+
+cdef int32_t record(CTape* t, int op, int32_t a, int32_t b) except -1:
+    """Appends an elementary operation of a rule, folding constants and multiplications by one."""
+    cdef bint a_constant = t.opcode[a] == OP_CONSTANT
+    cdef bint b_constant = ARITY[op] > 1 and t.opcode[b] == OP_CONSTANT
+    if a_constant and (b_constant or ARITY[op] == 1):
+        return constant(t, value_of(op, t.v[a], t.v[b]))
+    if op == OP_MULTIPLY or op == OP_MULZ:
+        if b_constant and t.v[b] == 1.0:
+            return a
+        if a_constant and t.v[a] == 1.0:
+            return b
+        if b_constant and t.v[b] == -1.0:
+            return append(t, OP_NEGATIVE, a, 0, -t.v[a])
+        if a_constant and t.v[a] == -1.0:
+            return append(t, OP_NEGATIVE, b, 0, -t.v[b])
+    elif op == OP_POWER and b_constant:
+        if t.v[b] == 1.0:
+            return a
+        if t.v[b] == 2.0:
+            return append(t, OP_SQUARE, a, 0, t.v[a] * t.v[a])
+    elif (op == OP_ADD or op == OP_SUBTRACT) and b_constant and t.v[b] == 0.0:
+        return a
+    return append(t, op, a, b, value_of(op, t.v[a], t.v[b]))
+
+
+# ---- the active scalar -----------------------------------------------------------------------------------------------------
+
+_ufunc_hook = None
+
+
+def set_ufunc_hook(function):
+    """Sets what `__array_ufunc__` of an active scalar calls: function(ufunc, method, inputs, kwargs)."""
+    global _ufunc_hook
+    _ufunc_hook = function
+
+
+cdef object _errors():
+    """The module that words the errors, loaded when there is one to word."""
+    from fastad import errors
+    return errors
+
+
+cdef inline double value_in(Active x) except? -1.0:
+    cdef CTape* t = tape_in_progress()
+    return t.v[own_slot(t, x)]
+
+
+cdef object whole_number(x):
+    """A tracked integer or boolean as a plain int, any other active scalar as NotImplemented."""
+    cdef CTape* t = tape_in_progress()
+    if not isinstance(x, Active):
+        return x
+    return int(value_in(x)) if KIND[t.opcode[own_slot(t, x)]] else NotImplemented
+
+
+@cython.final
+@cython.c_api_binop_methods(True)
+cdef class Active:
+    """A float64 whose operations are recorded; made by fastad's transforms, never by hand.
+
+    Everything a Python float does works and is recorded. What turns it into a plain number and would lose its
+    derivative (`float(x)`, `math.sin(x)`, storing it in an ndarray) raises `fastad.TraceError`.
+    """
+
+    def __init__(self):
+        raise TypeError("active values are made by fastad.grad and the other transforms; pass them a plain float")
+
+    def __add__(x, y):
+        return arithmetic(OP_ADD, x, y)
+
+    def __sub__(x, y):
+        return arithmetic(OP_SUBTRACT, x, y)
+
+    def __mul__(x, y):
+        return arithmetic(OP_MULTIPLY, x, y)
+
+    def __truediv__(x, y):
+        return arithmetic(OP_DIVIDE, x, y)
+
+    def __pow__(x, y, modulus):
+        if modulus is not None:
+            raise TypeError("pow() 3rd argument not allowed unless all arguments are integers")
+        return binary(OP_POWER, x, y)
+
+    def __floordiv__(x, y):
+        return binary(OP_FLOOR_DIVIDE, x, y)
+
+    def __mod__(x, y):
+        return binary(OP_REMAINDER, x, y)
+
+    def __divmod__(x, y):
+        quotient = binary(OP_FLOOR_DIVIDE, x, y)
+        return quotient if quotient is NotImplemented else (quotient, binary(OP_REMAINDER, x, y))
+
+    def __neg__(self):
+        return apply_unary(OP_NEGATIVE, self)
+
+    def __pos__(self):
+        return apply_unary(OP_POSITIVE, self)
+
+    def __abs__(self):
+        return apply_unary(OP_ABSOLUTE, self)
+
+    # Decisions and whole numbers: the value leaves to Python.
+
+    def __bool__(self):
+        return value_in(self) != 0.0
+
+    def __richcmp__(self, y, int op):
+        cdef CTape* t = tape_in_progress()
+        cdef double p = t.v[own_slot(t, self)]
+        cdef double q
+        if PyFloat_CheckExact(y):
+            q = PyFloat_AS_DOUBLE(y)
+        elif type(y) is Active:
+            q = t.v[own_slot(t, <Active>y)]
+        else:
+            return PyObject_RichCompare(p, y, op)
+        if op == Py_LT:
+            return p < q
+        if op == Py_LE:
+            return p <= q
+        if op == Py_GT:
+            return p > q
+        if op == Py_GE:
+            return p >= q
+        if op == Py_EQ:
+            return p == q
+        return p != q
+
+    def __int__(self):
+        return int(value_in(self))
+
+    def __index__(self):
+        number = whole_number(self)
+        if number is NotImplemented:
+            raise TypeError("an active float cannot be interpreted as an integer; use int(x) or fastad.math.floor(x)")
+        return number
+
+    def __round__(self, digits=None):
+        return round(value_in(self), digits)
+
+    def __floor__(self):
+        return _math.floor(value_in(self))
+
+    def __ceil__(self):
+        return _math.ceil(value_in(self))
+
+    def __trunc__(self):
+        return _math.trunc(value_in(self))
+
+    def __and__(x, y):
+        return _bitwise("__and__", x, y)
+
+    def __or__(x, y):
+        return _bitwise("__or__", x, y)
+
+    def __xor__(x, y):
+        return _bitwise("__xor__", x, y)
+
+    def __lshift__(x, y):
+        return _bitwise("__lshift__", x, y)
+
+    def __rshift__(x, y):
+        return _bitwise("__rshift__", x, y)
+
+    def __invert__(self):
+        return ~self.__index__()
+
+    # What would lose the derivative.
+
+    def __float__(self):
+        cdef CTape* t = tape_in_progress()
+        cdef int32_t slot = own_slot(t, self)
+        if has_derivative(t, slot):
+            raise _errors().turned_into("float", "float(x)")
+        return t.v[slot]
+
+    def __complex__(self):
+        raise _errors().turned_into("complex", "complex(x)")
+
+    def __hash__(self):
+        raise _errors().turned_into("hash", "hash(x)")
+
+    def __array__(self, *args, **kwargs):
+        raise _errors().turned_into("array", "np.asarray(x)")
+
+    def __reduce_ex__(self, protocol):
+        raise _errors().turned_into("pickle", "pickling")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        return _ufunc_hook(ufunc, method, inputs, kwargs)
+
+    # The rest of float's attributes.
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    @property
+    def real(self):
+        """The number itself."""
+        own_slot(tape_in_progress(), self)
+        return self
+
+    @property
+    def imag(self):
+        """0.0"""
+        return 0.0
+
+    def conjugate(self):
+        """The number itself."""
+        return self
+
+    def is_integer(self):
+        """Whether the value is a whole number."""
+        return value_in(self).is_integer()
+
+    def as_integer_ratio(self):
+        """The value as a pair of ints; a plain number, without derivative."""
+        return value_in(self).as_integer_ratio()
+
+    def hex(self):
+        """The value in hexadecimal, as float.hex."""
+        return value_in(self).hex()
+
+    def __repr__(self):
+        cdef CTape* t = tape_in_progress()
+        return f"Active({_plain(t, self)!r})" if self.epoch == t.epoch else "Active(of an ended trace)"
+
+    def __str__(self):
+        return str(_plain(tape_in_progress(), self))
+
+    def __format__(self, spec):
+        return format(_plain(tape_in_progress(), self), spec)
+
+
+(<PyTypeObject*>Active).tp_dealloc = fastad_dealloc_active
+
+
+cdef object _plain(CTape* t, Active x):
+    """The value as a plain float, int or bool for printing."""
+    cdef double v = t.v[own_slot(t, x)]
+    cdef int kind = KIND[t.opcode[x.slot]]
+    return v if kind == 0 or v - v != 0.0 else int(v) if kind == 1 else v != 0.0
+
+
+cdef object _bitwise(str name, x, y):
+    x, y = whole_number(x), whole_number(y)
+    if x is NotImplemented or y is NotImplemented:
+        return NotImplemented
+    return getattr(x, name)(y)
+
+
+# ---- traces ------------------------------------------------------------------------------------------------------------------
+
+cdef class ThreadState:
+    """What a thread keeps between traces; lives in the thread's dictionary and dies with the thread."""
+
+    cdef Tape tape       # in progress, or None
+    cdef Tape spare
+    cdef int depth
+
+    def __dealloc__(self):
+        fastad_set_room(0)
+
+
+cdef ThreadState thread_state():
+    cdef dict slots = <dict>PyThreadState_GetDict()
+    state = slots.get(ThreadState)
+    if state is None:
+        state = slots[ThreadState] = ThreadState()
+        fastad_set_room(FREE_SCALARS)
+    return state
+
+
+def enter():
+    """Opens a trace in this thread, or one more level of the open one; returns (tape, whether it was opened).
+
+    Every `enter` needs its `leave` in a `finally`.
+    """
+    cdef ThreadState state = thread_state()
+    cdef Tape tape = state.tape
+    state.depth += 1
+    if tape is not None:
+        return tape, False
+    tape = state.spare
+    state.spare = None
+    if tape is None:
+        tape = Tape()
+    tape.begin(FASTAD_NEXT_EPOCH())
+    state.tape = tape
+    fastad_thread.tape = &tape.c
+    return tape, True
+
+
+def leave():
+    """Closes the innermost level of this thread's trace, and with the outermost the trace: its values are then stale."""
+    cdef ThreadState state = thread_state()
+    cdef Tape tape = state.tape
+    state.depth -= 1
+    if state.depth:
+        return
+    state.tape = None
+    fastad_thread.tape = fastad_idle
+    tape.c.epoch = 0
+    if tape.retained or tape.exports:
+        return
+    tape.c.n = 0
+    if tape.c.capacity > SPARE_CAPACITY:
+        tape.release()
+    state.spare = tape
+
+
+def tracing():
+    """Whether this thread has a trace in progress."""
+    return tape_in_progress().epoch != 0
+
+
+def is_active(x):
+    """Whether x is an active scalar; TraceError if it is one of another trace."""
+    if type(x) is not Active:
+        return False
+    own_slot(tape_in_progress(), x)
+    return True
+
+
+cdef int32_t slot_in(CTape* t, object x) except -1:
+    """The slot of a float or of an active scalar of this trace."""
+    cdef int32_t slot = lift(t, x)
+    if slot == NOT_A_NUMBER:
+        raise TypeError(f"must be a real number, not {type(x).__name__}")
+    return slot
+
+
+def independents(list numbers, bint opened):
+    """Fresh active scalars for numbers (floats or active scalars of this trace): inputs of an opened trace, copies in a nested one.
+
+    An inner transform differentiates with respect to copies so that what the outer one does with the same variables
+    stays out of it.
+    """
+    cdef CTape* t = tape_in_progress()
+    cdef list actives = []
+    cdef int32_t slot
+    for x in numbers:
+        if opened:
+            slot = append(t, OP_INPUT, 0, 0, x)
+        else:
+            slot = slot_in(t, x)
+            slot = append(t, OP_POSITIVE, slot, 0, t.v[slot])
+        actives.append(new_active(t, slot))
+    return actives
+
+
+def plain(x):
+    """The number an active scalar of this trace holds, as float (int or bool if it is tracked as such); others as they are."""
+    return _plain(tape_in_progress(), x) if type(x) is Active else x
+
+
+def stop_gradient(x):
+    """x with derivative zero."""
+    return apply_unary(OP_STOP_GRADIENT, x) if type(x) is Active else x
+
+
+def in_progress(Tape tape):
+    """Whether this tape is the one this thread is recording."""
+    return &tape.c == tape_in_progress()
+
+
+def slot_of(x):
+    """The slot of an active scalar, -1 for anything else."""
+    return (<Active>x).slot if type(x) is Active else -1
+
+
+def first_not_float(list numbers):
+    """Index of the first entry that is neither a float nor an active scalar of this trace, -1 if there is none."""
+    cdef Py_ssize_t k
+    for k in range(len(numbers)):
+        if not is_active(numbers[k]) and not isinstance(numbers[k], float):
+            return k
+    return -1
+
+
+def typed_as(list originals, list numbers):
+    """The numbers, as np.float64 where the original is one."""
+    cdef Py_ssize_t k
+    cdef list typed = numbers
+    for k in range(len(originals)):
+        if not PyFloat_CheckExact(originals[k]) and isinstance(originals[k], float) and isinstance(numbers[k], float):
+            if typed is numbers:
+                typed = list(numbers)
+            typed[k] = type(originals[k])(numbers[k])
+    return typed

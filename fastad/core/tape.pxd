@@ -1,0 +1,96 @@
+# cython: cdivision=True
+"""The tape as C sees it: an instruction is an opcode, two operands and a value, each in an array of its own."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+
+cdef extern from *:
+    """
+    #ifdef FASTAD_DEBUG
+    #include <stdio.h>
+    #include <stdlib.h>
+    #define FASTAD_ASSERT(condition) do { if (!(condition)) { \
+        fprintf(stderr, "fastad: %s:%d: %s does not hold\\n", __FILE__, __LINE__, #condition); abort(); } } while (0)
+    #else
+    #define FASTAD_ASSERT(condition) ((void)0)
+    #endif
+    """
+    void FASTAD_ASSERT(bint condition) noexcept nogil
+
+
+# The tape's own opcodes; the elementals of the op table start at FIRST_OPCODE of table/generate.py.
+cdef enum:
+    OP_CONSTANT = 0   # a number; the same number has one slot in a stretch of tape
+    OP_INPUT = 1      # an independent
+    OP_EXTRA = 2      # operands 3 and 4 of the instruction behind it
+    OP_SPECIAL = 3    # an elemental of table/special.py: operand b is its row, its second operand is in an OP_EXTRA before it
+
+    CONSTANT_BITS = 10
+
+
+cdef struct Constant:
+    uint64_t bits
+    uint32_t stamp        # the trace it was entered in; entries of earlier ones are void without being cleared
+    int32_t slot
+
+
+cdef struct CTape:
+    int64_t n             # instructions on the tape; instruction i writes slot i
+    int64_t capacity
+    uint8_t* opcode
+    int32_t* a
+    int32_t* b
+    double* v
+    uint64_t epoch        # the trace that is being recorded; 0 on no trace's tape
+    uint32_t stamp        # counts the traces this tape has held, from 1
+    Constant* constants   # recent constants by the hash of their bits
+
+
+cdef int grow(CTape* t) except -1 nogil
+
+
+cdef inline void write(CTape* t, int64_t i, int opcode, int32_t a, int32_t b, double v) noexcept nogil:
+    """Makes instruction i the last one; there must be room for it."""
+    FASTAD_ASSERT(i < t.capacity and 0 <= a <= i and 0 <= b <= i)
+    t.opcode[i] = <uint8_t>opcode
+    t.a[i] = a
+    t.b[i] = b
+    t.v[i] = v
+    t.n = i + 1
+
+
+cdef inline int32_t append(CTape* t, int opcode, int32_t a, int32_t b, double v) except -1 nogil:
+    """Appends an instruction and returns its slot."""
+    cdef int64_t i = t.n
+    if i == t.capacity:
+        grow(t)
+    write(t, i, opcode, a, b, v)
+    return <int32_t>i
+
+
+cdef inline Constant* constant_entry(const CTape* t, uint64_t bits) noexcept nogil:
+    return t.constants + ((bits * <uint64_t>0x9E3779B97F4A7C15) >> (64 - CONSTANT_BITS))
+
+
+cdef inline int32_t constant(CTape* t, double v) except -1 nogil:
+    """The slot of a number: a recent one if the tape has it, else a new one.
+
+    Bits are compared, which keeps 0.0 and -0.0 apart and finds NaN again.
+    """
+    cdef uint64_t bits = (<uint64_t*>&v)[0]
+    cdef Constant* entry = constant_entry(t, bits)
+    if entry.bits != bits or entry.stamp != t.stamp:
+        entry.slot = append(t, OP_CONSTANT, 0, 0, v)
+        entry.bits, entry.stamp = bits, t.stamp
+    return entry.slot
+
+
+cdef class Tape:
+    cdef CTape c
+    cdef int64_t exports           # NumPy views of this tape's arrays that are still alive
+    cdef public bint retained      # something outlives the trace and needs this tape
+    cdef public tuple inputs       # what the trace was opened with, for readers of the tape
+    cdef public tuple outputs
+
+    cdef void release(self) noexcept
+    cdef void begin(self, uint64_t epoch) noexcept

@@ -1,0 +1,91 @@
+"""The elementals by name: applying them, and finding the row behind an opcode or a ufunc."""
+
+import sys
+
+from .core import scalar
+from .errors import TraceError, user_line
+from .table import ELEMENTARY, OPERANDS, SPECIAL, UNKNOWN
+from .table.generate import FIRST_OPCODE
+
+_OPCODES = {op.name: FIRST_OPCODE + index for index, op in enumerate(ELEMENTARY)}
+_SPECIAL_ROWS = {op.name: index for index, op in enumerate(SPECIAL)}
+_TAPE_NAMES = {0: "constant", 1: "input", 2: "extra"}
+
+
+def opcode_name(opcode, b=0):
+    """The name of an instruction's operation; `b`, its second operand, tells the special ones apart."""
+    if opcode == 3:
+        return SPECIAL[b].name
+    return _TAPE_NAMES.get(opcode) or ELEMENTARY[opcode - FIRST_OPCODE].name
+
+
+def apply(name, *operands):
+    """The elemental `name` of floats or active scalars (dimensionless): a float, or an active scalar if an operand is one.
+
+    KeyError for an unknown name; TraceError where the partial by an active operand has no rule.
+    """
+    if name in _OPCODES:
+        if any(type(operand) is scalar.Active for operand in operands):
+            return scalar.apply(_OPCODES[name], *operands)
+        return scalar.value_by_row(_OPCODES[name], *operands)
+    index = _SPECIAL_ROWS[name]
+    from .core import special  # noqa: F401  registers the kernels
+    op = SPECIAL[index]
+    for k, operand in enumerate(operands):
+        if op.partials.get("d" + OPERANDS[k], "") is UNKNOWN and scalar.varies(operand):
+            place, code = user_line()
+            raise TraceError(f"{code or name} at {place}: no rule is known for the derivative of {name} by its argument "
+                             f"{k + 1}; pass a plain number there, or fastad.stop_gradient(...) of it")
+    return scalar.apply_special(index, *operands)
+
+
+def _elemental(op):
+    if op.name in _OPCODES:
+        opcode, arity = _OPCODES[op.name], op.arity
+
+        def call(*operands):
+            if len(operands) != arity:
+                raise TypeError(f"{op.name} takes {arity} arguments, not {len(operands)}")
+            return scalar.apply(opcode, *operands)
+    else:
+        def call(*operands):
+            return apply(op.name, *operands)
+    return call
+
+
+def _outputs(calls):
+    return lambda *operands: tuple(call(*operands) for call in calls)
+
+
+def _add_namespace(table, module, rows_by_name):
+    """Enters the ufuncs of a module by identity; `name:k` is output k of ufunc `name`."""
+    several = {}
+    for name, op in rows_by_name:
+        name, _, output = name.partition(":")
+        if output:
+            several.setdefault(name, {})[int(output)] = _elemental(op)
+        elif hasattr(module, name):
+            table[getattr(module, name)] = _elemental(op)
+    for name, calls in several.items():
+        table[getattr(module, name)] = _outputs([calls[k] for k in sorted(calls)])
+
+
+class UfuncTable:
+    """What to do for a ufunc, by the ufunc object; the part of scipy.special is filled in once that is imported."""
+
+    def __init__(self):
+        self.calls = {}
+        self.modules = set()
+
+    def find(self, ufunc):
+        """A function of the ufunc's operands, or None for a ufunc that has no row."""
+        if ufunc not in self.calls:
+            for module, attribute in (("numpy", "numpy"), ("scipy.special", "scipy")):
+                if module in sys.modules and module not in self.modules:
+                    self.modules.add(module)
+                    rows = [(name, op) for op in ELEMENTARY + SPECIAL for name in getattr(op, attribute)]
+                    _add_namespace(self.calls, sys.modules[module], rows)
+        return self.calls.get(ufunc)
+
+
+UFUNCS = UfuncTable()

@@ -1,0 +1,93 @@
+"""The errors fastad raises, worded so that they name the function, the user's line and what to write instead."""
+
+import linecache
+import numbers
+import os
+import sys
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_FOREIGN = tuple(os.sep + name + os.sep for name in ("numpy", "scipy", "optree"))
+
+
+class TraceError(TypeError):
+    """A traced value was about to become a plain number, or was used outside its trace."""
+
+
+class GuardError(RuntimeError):
+    """A replayed program met a decision it has no recorded path for, and no source to record it from."""
+
+
+class FormatError(ValueError):
+    """A file is not a program of fastad, or is damaged."""
+
+
+def _user_frame():
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(_PACKAGE) and not any(part in name for part in _FOREIGN):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def user_line():
+    """(place, code): "file:line" of the innermost frame outside fastad, NumPy and SciPy, and the code it is running there."""
+    frame = _user_frame()
+    if frame is None:
+        return "<unknown place>", ""
+    number = frame.f_lineno
+    place = f"{frame.f_code.co_filename}:{number}"
+    line = linecache.getline(frame.f_code.co_filename, number, frame.f_globals)
+    start, end = _columns(frame)
+    code = line.encode()[start:end].decode(errors="replace") if end else line
+    return place, code.strip()
+
+
+def _columns(frame):
+    """First and last column (bytes) of the expression that runs in a frame, (0, None) where it is not known."""
+    for index, (line, end_line, start, end) in enumerate(frame.f_code.co_positions()):
+        if 2 * index == frame.f_lasti:
+            return (start, end) if line == end_line and start is not None else (0, None)
+    return 0, None
+
+
+def plain_number(x):
+    """x as a float if it is a real number that Python or NumPy knows (Fraction, numpy.int64, ...), else None."""
+    if isinstance(x, (numbers.Rational, bool)) or (type(x).__module__ == "numpy" and getattr(x, "ndim", None) == 0
+                                                   and getattr(x, "dtype", None) is not None and x.dtype.kind in "fiub"):
+        return float(x)
+    return None
+
+
+_LOST = {
+    "float": ("would turn a traced value into a plain number and lose its derivative",
+              "use fastad.math or NumPy for functions ({hint}), stop_gradient(x) to drop the derivative on purpose, "
+              "or a list to collect values in (an ndarray holds plain numbers only)"),
+    "complex": ("would turn a traced real value into a plain complex number and lose its derivative",
+                "keep real and imaginary part as two values"),
+    "array": ("would turn traced values into a plain array and lose their derivative",
+              "keep them in a list or tuple"),
+    "hash": ("needs a traced value as a dictionary key or set member, which would freeze its value",
+             "use a list and `==`, or a key that does not depend on the value"),
+    "pickle": ("would store a traced value, which has no meaning outside its trace",
+               "send plain numbers"),
+}
+
+
+def turned_into(kind, what):
+    """The TraceError for a traced value that was about to leave as `kind`."""
+    place, code = user_line()
+    problem, advice = _LOST[kind]
+    name = code.partition("(")[0]
+    hint = f"fastad.{name}(...)" if name.startswith("math.") else "fastad.math.sin(x), np.sin(x)"
+    return TraceError(f"{code or what} at {place} {problem}; {advice.format(hint=hint)}")
+
+
+def stale_value(*_):
+    """The TraceError for an active scalar outside its trace."""
+    place, code = user_line()
+    return TraceError(
+        f"{code or 'an operation'} at {place} uses an active value of another trace: one that has ended, or one of another "
+        "thread; return what is needed later from the differentiated function (has_aux=True), "
+        "and start the trace in the thread that computes")

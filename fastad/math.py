@@ -1,0 +1,135 @@
+"""The names of the standard `math` module for active scalars; of plain numbers each is `math`'s own.
+
+Smooth functions return active values. `floor`, `ceil` and `trunc` return tracked whole numbers with derivative zero, which serve as
+indices; what answers a question (`isnan`, `isclose`, ...) answers with a plain bool or int. Outside a function's
+domain active values give NaN or infinity, as np.float64, where `math` raises ValueError.
+"""
+
+import math as _math
+from math import comb, e, factorial, gcd, inf, isqrt, lcm, nan, perm, pi, tau
+
+from .core.functions import (
+    acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, ceil, copysign, cos, cosh, degrees, erf, erfc, exp, exp2, expm1, fabs,
+    floor, fmod, ldexp, log, log1p, log2, log10, pow, radians, remainder, sin, sinh, sqrt, tan, tanh, trunc, ulp,
+)
+from .core.scalar import Active, plain, stop_gradient
+from .elementals import apply as _apply
+from .ufuncs import frexp as _frexp
+from .ufuncs import modf as _modf
+
+__all__ = [name for name in dir(_math) if not name.startswith("_")]
+
+
+def _any_active(*numbers):
+    return any(type(x) is Active for x in numbers)
+
+
+def gamma(x, /):
+    """math.gamma, also of active values (dimensionless)."""
+    return _apply("tgamma", x) if type(x) is Active else _math.gamma(x)
+
+
+def lgamma(x, /):
+    """math.lgamma, also of active values (dimensionless)."""
+    return _apply("lgamma", x) if type(x) is Active else _math.lgamma(x)
+
+
+def modf(x, /):
+    """math.modf, also of active values: (fractional part, whole part)."""
+    return _modf(x) if type(x) is Active else _math.modf(x)
+
+
+def frexp(x, /):
+    """math.frexp, also of active values: (mantissa, plain int exponent)."""
+    return _frexp(x) if type(x) is Active else _math.frexp(x)
+
+
+def nextafter(x, y, /, **steps):
+    """math.nextafter, also of active values; its derivative by x is one."""
+    if not _any_active(x, y):
+        return _math.nextafter(x, y, **steps)
+    target = _math.nextafter(plain(x), plain(y), **steps)
+    return _apply("nextafter", x, y) if not steps else x + (target - plain(x))
+
+
+def hypot(*coordinates):
+    """math.hypot of any number of coordinates, also active ones; its derivative at the origin is zero by convention."""
+    if not _any_active(*coordinates):
+        return _math.hypot(*coordinates)
+    total = fabs(coordinates[0])
+    for x in coordinates[1:]:
+        total = _apply("hypot", total, x)
+    return total
+
+
+def dist(p, q, /):
+    """math.dist: the Euclidean distance of two points of equal dimension (sequences of numbers)."""
+    p, q = tuple(p), tuple(q)
+    if not _any_active(*p, *q):
+        return _math.dist(p, q)
+    if len(p) != len(q):
+        raise ValueError("both points must have the same number of dimensions")
+    return hypot(*(a - b for a, b in zip(p, q)))
+
+
+def fsum(seq, /):
+    """math.fsum, also of active values: the sum with the rounding errors of the additions added at the end.
+
+    Ogita, Rump and Oishi, Accurate Sum and Dot Product (2005), algorithm 4.4.
+    """
+    numbers = list(seq)
+    if not _any_active(*numbers):
+        return _math.fsum(numbers)
+    total, error = 0.0, 0.0
+    for x in numbers:
+        before = total
+        total = before + x
+        s, a, b = stop_gradient(total), stop_gradient(before), stop_gradient(x)
+        part = s - a
+        error = error + ((a - (s - part)) + (b - part))
+    return total + error if _math.isfinite(plain(total + error)) else total
+
+
+def prod(iterable, /, *, start=1):
+    """math.prod, also of active values."""
+    total = start
+    for x in iterable:
+        total = total * x
+    return total
+
+
+def sumprod(p, q, /):
+    """math.sumprod (Python 3.12), also of active values: the sum of products of two sequences of equal length."""
+    p, q = list(p), list(q)
+    if len(p) != len(q):
+        raise ValueError("Inputs are not the same length")
+    if not _any_active(*p, *q):
+        return sum(a * b for a, b in zip(p, q)) if not hasattr(_math, "sumprod") else _math.sumprod(p, q)
+    return fsum(a * b for a, b in zip(p, q))
+
+
+def fma(x, y, z, /):
+    """math.fma (Python 3.13) for active values: x*y + z, with the rounding of both operations."""
+    if not _any_active(x, y, z) and hasattr(_math, "fma"):
+        return _math.fma(x, y, z)
+    return x * y + z
+
+
+def isclose(a, b, *, rel_tol=1e-09, abs_tol=0.0):
+    """math.isclose: a plain bool."""
+    return _math.isclose(plain(a), plain(b), rel_tol=plain(rel_tol), abs_tol=plain(abs_tol))
+
+
+def isfinite(x, /):
+    """math.isfinite: a plain bool."""
+    return _math.isfinite(plain(x))
+
+
+def isinf(x, /):
+    """math.isinf: a plain bool."""
+    return _math.isinf(plain(x))
+
+
+def isnan(x, /):
+    """math.isnan: a plain bool."""
+    return _math.isnan(plain(x))

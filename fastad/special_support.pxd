@@ -1,0 +1,2 @@
+cdef inline double polygamma(double n, double x) noexcept nogil:
+    return 0.0

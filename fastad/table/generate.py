@@ -1,0 +1,304 @@
+"""Writes the Cython kernels from the op table; `setup.py` calls it before Cython runs.
+
+For every row: inline functions for the value and each partial, a branch in every sweep, a recording of each first partial as
+instructions, and the scalar function of `fastad.math`. Files are written only when their text changes.
+"""
+
+import ast
+from pathlib import Path
+
+from . import CONSTANTS, ELEMENTARY, OPERANDS, SPECIAL
+
+# Opcodes below this are the tape's own (see core/tape.pxd); the elementary rows follow in the order of the table.
+FIRST_OPCODE = 32
+
+ELEMENTARY_ARGS = ("x", "y", "v")
+SPECIAL_ARGS = ("x", "y", "z", "u", "v")
+HEADER = "# Written by fastad/table/generate.py from the op table; changes are lost.\n"
+
+
+def opcode(op):
+    """The C name of a row's opcode."""
+    return "OP_" + op.name.upper()
+
+
+class _ToC(ast.NodeTransformer):
+    """Rewrites a rule for C: constants by value, powers and rows as calls of their value functions."""
+
+    def visit_Name(self, name):
+        return ast.Constant(CONSTANTS[name.id]) if name.id in CONSTANTS else name
+
+    def visit_Constant(self, constant):
+        return ast.Constant(float(constant.value))
+
+    def visit_BinOp(self, operation):
+        self.generic_visit(operation)
+        if isinstance(operation.op, ast.Pow):
+            return ast.Call(ast.Name("power_v"), [operation.left, operation.right], [])
+        return operation
+
+    def visit_Call(self, call):
+        arguments = [self.visit(argument) for argument in call.args]
+        return ast.Call(ast.Name(call.func.id + "_v"), arguments, [])
+
+
+def c_expression(rule):
+    """A rule as a Cython expression on doubles."""
+    return ast.unparse(_ToC().visit(ast.parse(rule, mode="eval")))
+
+
+def value_functions(rows):
+    """`NAME_v(operands)` for each row, declared before they are defined, since rules and values may call each other."""
+    for op in rows:
+        arguments = ", ".join(f"double {operand}" for operand in OPERANDS[:op.arity])
+        constants = "".join(f"    cdef double {name} = {value!r}\n" for name, value in CONSTANTS.items() if name in op.v)
+        yield f"cdef inline double {op.name}_v({arguments}) noexcept nogil:\n{constants}    return {op.v}\n"
+
+
+def partial_functions(rows, arguments):
+    """`NAME_dx(operands, v)` and so on for each partial that has a rule."""
+    signature = ", ".join(f"double {argument}" for argument in arguments)
+    for op in rows:
+        for name, rule in op.partials.items():
+            if rule is not None:
+                yield f"cdef inline double {op.name}_{name}({signature}) noexcept nogil:\n    return {c_expression(rule)}\n"
+
+
+def branches(subject, cases, indent, keep=lambda lines: True):
+    """An if/elif chain on a C integer, which Cython turns into a switch."""
+    pad, word = " " * indent, "if"
+    for label, lines in cases:
+        if keep(lines):
+            yield f"{pad}{word} {subject} == {label}:\n" + "".join(f"{pad}    {line}\n" for line in lines)
+            word = "elif"
+
+
+def _known(op, name):
+    return op.partials.get(name) is not None
+
+
+def _second(op, j, k):
+    return "d" + "".join(sorted(OPERANDS[j] + OPERANDS[k], key=OPERANDS.index))
+
+
+def _product(factor, op, name, arguments):
+    """`factor * partial`, without the multiplication by one."""
+    if op.partials[name] == "1.0":
+        return factor
+    return f"mulz({factor}, {op.name}_{name}({arguments}))"
+
+
+def _sum(terms):
+    return " + ".join(terms) if terms else "0.0"
+
+
+def tangent_line(op):
+    """t[i] = sum over operands of t[operand] times its partial."""
+    terms = [_product(f"t[{'ab'[k]}]", op, "d" + OPERANDS[k], "x, y, r")
+             for k in range(op.arity) if _known(op, "d" + OPERANDS[k])]
+    return f"t[i] = {_sum(terms)}"
+
+
+def reverse_lines(op):
+    """w[operand] += w[i] times its partial, w[i] being nonzero."""
+    for k in range(op.arity):
+        name = "d" + OPERANDS[k]
+        if _known(op, name):
+            partial = "" if op.partials[name] == "1.0" else f" * {op.name}_{name}(x, y, r)"
+            yield f"w[{'ab'[k]}] += wi{partial}"
+
+
+def reverse_tangent_lines(op):
+    """The adjoint as in the reverse sweep, and its tangent: s[operand] += s[i] partial + w[i] (second partials times tangents)."""
+    for k in range(op.arity):
+        name = "d" + OPERANDS[k]
+        if not _known(op, name):
+            continue
+        yield f"w[{'ab'[k]}] += {_product('wi', op, name, 'x, y, r')}"
+        curvature = [_product(f"t[{'ab'[j]}]", op, _second(op, j, k), "x, y, r")
+                     for j in range(op.arity) if _known(op, _second(op, j, k))]
+        terms = [_product("si", op, name, "x, y, r")]
+        if curvature:
+            terms.append(f"mulz(wi, {_sum(curvature)})")
+        yield f"s[{'ab'[k]}] += {_sum(terms)}"
+
+
+class _ToRecording(ast.NodeVisitor):
+    """Turns a rule into nested calls that append its operations to the tape in progress."""
+
+    NAMES = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide", ast.Pow: "power"}
+
+    def __init__(self):
+        self.lines = []
+
+    def visit_Expression(self, expression):
+        return self.visit(expression.body)
+
+    def _step(self, call):
+        self.lines.append(f"cdef int32_t s{len(self.lines)} = {call}")
+        return f"s{len(self.lines) - 1}"
+
+    def visit_Name(self, name):
+        return self._step(f"constant(t, {CONSTANTS[name.id]!r})") if name.id in CONSTANTS else name.id
+
+    def visit_Constant(self, constant):
+        return self._step(f"constant(t, {float(constant.value)!r})")
+
+    def visit_UnaryOp(self, operation):
+        if isinstance(operation.operand, ast.Constant):
+            return self._step(f"constant(t, {-float(operation.operand.value)!r})")
+        return self._apply("negative", [operation.operand])
+
+    def visit_BinOp(self, operation):
+        return self._apply(self.NAMES[type(operation.op)], [operation.left, operation.right])
+
+    def visit_Call(self, call):
+        return self._apply(call.func.id, call.args)
+
+    def _apply(self, name, arguments):
+        slots = [self.visit(argument) for argument in arguments]
+        if name in _SPECIAL_INDEX:
+            slots += ["0"] * (4 - len(slots))
+            return self._step(f"record_special(t, {_SPECIAL_INDEX[name]}, {', '.join(slots)})")
+        slots += ["0"] * (2 - len(slots))
+        return self._step(f"record(t, OP_{name.upper()}, {', '.join(slots)})")
+
+
+_SPECIAL_INDEX = {op.name: index for index, op in enumerate(SPECIAL)}
+
+
+def recording_functions(rows, arguments):
+    """`NAME_record_dx(tape, operand slots, result slot)` for each first partial that has a rule."""
+    signature = ", ".join(f"int32_t {argument}" for argument in arguments)
+    for op in rows:
+        for name in op.first_names():
+            if _known(op, name):
+                writer = _ToRecording()
+                result = writer.visit(ast.parse(op.partials[name], mode="eval"))
+                body = "".join(f"    {line}\n" for line in writer.lines)
+                yield f"cdef int32_t {op.name}_record_{name}(CTape* t, {signature}) except -1:\n{body}    return {result}\n"
+
+
+def _reserved(name):
+    """C keywords and Cython's own words must not be argument or function names; no row uses one."""
+    return name
+
+
+def opcodes_text():
+    """opcodes.pxd: the enum of opcodes, and per opcode its arity, partials mask and kind."""
+    lines = [HEADER, "cdef enum Opcode:\n"]
+    lines += [f"    {opcode(op)} = {FIRST_OPCODE + index}\n" for index, op in enumerate(ELEMENTARY)]
+    return "".join(lines)
+
+
+def kernels_text():
+    """kernels.pxd: value and partials of the elementary rows as inline functions."""
+    # `cdivision` must stand in this file: inline functions of a .pxd obey its directives, not the includer's.
+    return "".join([HEADER, "# cython: cdivision=True\n", "from fastad.core.support cimport *\n\n",
+                    "\n".join(value_functions(ELEMENTARY)), "\n", "\n".join(partial_functions(ELEMENTARY, ELEMENTARY_ARGS))])
+
+
+def sweeps_text():
+    """sweeps.pxi: the branches of every sweep over the elementary rows."""
+    def function(head, body):
+        return head + "".join(body) + "\n"
+
+    value = [(opcode(op), [f"return {op.name}_v({', '.join(OPERANDS[:op.arity])})"]) for op in ELEMENTARY]
+    tangent = [(opcode(op), [tangent_line(op)]) for op in ELEMENTARY if op.sparsity != "zero"]
+    reverse = [(opcode(op), list(reverse_lines(op))) for op in ELEMENTARY]
+    second = [(opcode(op), list(reverse_tangent_lines(op))) for op in ELEMENTARY]
+    some = bool
+    return HEADER + "".join([
+        function("cdef inline void tangent_step(int op, int64_t i, int64_t a, int64_t b, double x, double y, double r,\n"
+                 "                              double* t) noexcept nogil:\n",
+                 list(branches("op", tangent, 4)) + ["    else:\n        t[i] = 0.0\n"]),
+        function("cdef inline void reverse_step(int op, int64_t a, int64_t b, double x, double y, double r,\n"
+                 "                              double wi, double* w) noexcept nogil:\n", branches("op", reverse, 4, some)),
+        function("cdef inline void reverse_tangent_step(int op, int64_t a, int64_t b, double x, double y, double r,\n"
+                 "                                      double wi, double si, double* t, double* w, double* s) noexcept nogil:\n",
+                 branches("op", second, 4, some)),
+    ])
+
+
+def value_text():
+    """value.pxi: one function from opcode and operands to the value."""
+    value = [(opcode(op), [f"return {op.name}_v({', '.join(OPERANDS[:op.arity])})"]) for op in ELEMENTARY]
+    masks = {FIRST_OPCODE + index: sum(1 << k for k in range(op.arity) if op.depends(k))
+             for index, op in enumerate(ELEMENTARY)}
+    kinds = {FIRST_OPCODE + index: ("float", "integer", "boolean").index(op.kind) for index, op in enumerate(ELEMENTARY)}
+    arities = {FIRST_OPCODE + index: op.arity for index, op in enumerate(ELEMENTARY)}
+
+    def array(name, entries):
+        values = ", ".join(str(entries.get(code, 0)) for code in range(256))
+        return f"cdef uint8_t[256] {name} = [{values}]\n"
+
+    return "".join([HEADER, array("PARTIALS", masks), array("KIND", kinds), array("ARITY", arities),
+                    "\ncdef double value_of(int op, double x, double y) noexcept nogil:\n", *branches("op", value, 4),
+                    "    return NAN\n"])
+
+
+def recording_text():
+    """recording.pxi: first partials of the elementary rows as instructions."""
+    cases = [(opcode(op), [line for k in range(op.arity) if _known(op, "d" + OPERANDS[k])
+                           for line in (f"if k == {k}:", f"    return {op.name}_record_d{OPERANDS[k]}(t, x, y, v)")])
+             for op in ELEMENTARY]
+    return "".join([HEADER, "\n".join(recording_functions(ELEMENTARY, ELEMENTARY_ARGS)),
+                    "\ncdef int32_t record_partial(CTape* t, int op, int k, int32_t x, int32_t y, int32_t v) except -1:\n",
+                    *branches("op", cases, 4, bool), "    return constant(t, 0.0)\n"])
+
+
+def special_text():
+    """special.pxi: kernels, recordings and the registry entry of every special row."""
+    parts = [HEADER, "\n".join(value_functions(SPECIAL)), "\n", "\n".join(partial_functions(SPECIAL, SPECIAL_ARGS)), "\n",
+             "\n".join(recording_functions(SPECIAL, SPECIAL_ARGS)), "\n"]
+    unpack = "o[0], o[1], o[2], o[3], r"
+    for op in SPECIAL:
+        operands = ", ".join(f"o[{k}]" for k in range(op.arity))
+        parts.append(f"cdef double {op.name}_value(const double* o) noexcept nogil:\n    return {op.name}_v({operands})\n\n")
+        parts.append(f"cdef void {op.name}_first(const double* o, double r, double* d) noexcept nogil:\n")
+        parts += [f"    d[{k}] = {op.name}_{name}({unpack})\n" if _known(op, name) else f"    d[{k}] = 0.0\n"
+                  for k, name in enumerate(op.first_names())]
+        parts.append(f"\ncdef void {op.name}_second(const double* o, double r, double* d) noexcept nogil:\n")
+        parts += [f"    d[{4*j + k}] = {op.name}_{_second(op, j, k)}({unpack})\n" if _known(op, _second(op, j, k))
+                  else f"    d[{4*j + k}] = 0.0\n" for j in range(op.arity) for k in range(op.arity)]
+        parts.append(f"\ncdef int32_t {op.name}_record(CTape* t, int k, int32_t* o, int32_t r) except -1:\n")
+        parts += [f"    if k == {k}:\n        return {op.name}_record_{name}(t, o[0], o[1], o[2], o[3], r)\n"
+                  for k, name in enumerate(op.first_names()) if _known(op, name)]
+        parts.append("    return constant(t, 0.0)\n\n")
+    parts.append("cdef void register_all() noexcept:\n")
+    parts += [f"    register_special({index}, {op.arity}, {sum(1 << k for k in range(op.arity) if op.depends(k))}, "
+              f"{op.name}_value, {op.name}_first, {op.name}_second, {op.name}_record)\n" for index, op in enumerate(SPECIAL)]
+    return "".join(parts)
+
+
+def math_text():
+    """math.pxi: the functions of `fastad.math` that are one row each."""
+    parts = [HEADER]
+    for op in ELEMENTARY:
+        for name in op.math:
+            operands = OPERANDS[:op.arity]
+            rule = "; ".join(f"d/d{operand} = {op.partials['d' + operand]}" for operand in operands if op.depends(operands.index(operand)))
+            doc = f"math.{name}, also of active values (dimensionless); {rule or 'its derivative is zero'}."
+            active = " or ".join(f"type({operand}) is Active" for operand in operands)
+            call = f"apply_{'unary' if op.arity == 1 else 'binary'}({opcode(op)}, {', '.join(operands)})"
+            parts.append(f"def {name}({', '.join(operands)}, /):\n    \"\"\"{doc}\"\"\"\n    if {active}:\n        return {call}\n"
+                         f"    return _math.{name}({', '.join(operands)})\n\n")
+    return "".join(parts)
+
+
+def write_all(folder):
+    """Writes every generated file into `folder` (a path); returns the names of those that changed."""
+    folder = Path(folder)
+    folder.mkdir(exist_ok=True)
+    (folder / "__init__.pxd").touch()
+    (folder / "__init__.py").touch()
+    texts = {"opcodes.pxd": opcodes_text(), "kernels.pxd": kernels_text(), "sweeps.pxi": sweeps_text(),
+             "value.pxi": value_text(), "recording.pxi": recording_text(), "special.pxi": special_text(),
+             "math.pxi": math_text()}
+    changed = []
+    for name, text in texts.items():
+        path = folder / name
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            changed.append(name)
+    return changed

@@ -1,0 +1,54 @@
+"""NumPy and SciPy ufuncs called on active scalars."""
+
+import numbers
+
+import numpy as np
+
+from .core import scalar
+from .elementals import UFUNCS, apply
+from .errors import TraceError, user_line
+
+
+def _divmod(x, y):
+    return apply("floor_divide", x, y), apply("remainder", x, y)
+
+
+def modf(x):
+    """Fractional and whole part of an active scalar, both with its sign, as math.modf."""
+    whole = apply("trunc", x)
+    fraction = x - whole if abs(x) != np.inf else apply("copysign", 0.0, x)
+    return apply("copysign", fraction, x) if fraction == 0.0 and x != 0.0 and x != whole else fraction, whole
+
+
+def frexp(x):
+    """Mantissa (active, in [0.5, 1)) and exponent (int) of an active scalar, as math.frexp."""
+    import math
+    _, exponent = math.frexp(scalar.plain(x))
+    return apply("ldexp", x, -exponent), exponent
+
+
+_COMPOSED = {np.divmod: _divmod, np.modf: modf, np.frexp: frexp}
+
+
+def call_ufunc(ufunc, method, inputs, kwargs):
+    """The result of a ufunc of which an operand is active; TraceError for what has no derivative rule."""
+    place, code = user_line() if method != "__call__" or kwargs else ("", "")
+    if method != "__call__":
+        raise TraceError(f"{code} at {place}: {ufunc.__name__}.{method} does not take active scalars; use the function itself")
+    if kwargs.keys() - {"dtype"} or np.dtype(kwargs.get("dtype", float)) != np.float64:
+        raise TraceError(f"{code} at {place}: {ufunc.__name__} of active scalars takes no {', '.join(kwargs)}")
+    for x in inputs:
+        if isinstance(x, (np.ndarray, complex)) and not (isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "fiub"):
+            place, code = user_line()
+            raise TraceError(f"{code} at {place}: {ufunc.__name__} of an active scalar and {type(x).__name__} is not "
+                             "supported; write the loop over the elements")
+    call = UFUNCS.find(ufunc) or _COMPOSED.get(ufunc)
+    if call is None:
+        place, code = user_line()
+        raise TraceError(f"{code} at {place}: {ufunc.__name__} has no derivative rule; write it with functions that have one, or "
+                         "pass fastad.stop_gradient(x)")
+    return call(*(x[()] if isinstance(x, np.ndarray) else x for x in inputs))
+
+
+scalar.set_ufunc_hook(call_ufunc)
+numbers.Real.register(scalar.Active)
