@@ -1,6 +1,6 @@
 """Builds the compiled core: writes the kernels from the op table, then cythonizes.
 
-FASTAD_DEBUG=1 builds with assertions on slots and operands, no optimisation and C line numbers in tracebacks;
+FASTAD_DEBUG=1 builds with bounds checks on slots and operands (a failed one aborts with file and line) and -O0;
 FASTAD_SANITIZE=address,undefined adds those sanitizers (run Python with the sanitizer's library preloaded).
 """
 
@@ -12,9 +12,15 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-PACKAGE = Path(__file__).parent / "fastad"
+ROOT = Path(__file__).parent.resolve()
+PACKAGE = ROOT / "fastad"
+GENERATED = PACKAGE / "core" / "generated"
 DEBUG = os.environ.get("FASTAD_DEBUG", "0") not in ("", "0")
 SANITIZE = os.environ.get("FASTAD_SANITIZE", "")
+
+
+# Hundreds of special functions that spend their time in SciPy: inlining them into each other costs minutes and megabytes.
+SIMPLER = {} if DEBUG or sys.platform == "win32" else {"special": ["-O1", "-fno-inline"]}
 
 
 def load_generator():
@@ -33,20 +39,23 @@ def compiler_options():
         return (["/Od", "/DFASTAD_DEBUG"], ["/DEBUG"]) if DEBUG else (["/O2", "/fp:precise"], [])
     # One rounding per operation, so that replay and eager runs agree; no -ffast-math: it would change the process's arithmetic.
     compile_args = ["-ffp-contract=off", "-fno-math-errno"]
-    compile_args += ["-O0", "-g", "-DFASTAD_DEBUG"] if DEBUG else ["-O3"]
+    compile_args += ["-O0", "-g", "-DFASTAD_DEBUG"] if DEBUG else ["-O3", "-g0"]
     sanitizers = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"] if SANITIZE else []
     return compile_args + sanitizers, sanitizers
 
 
 def extensions():
     compile_args, link_args = compiler_options()
-    return [Extension(f"fastad.core.{name}", [f"fastad/core/{name}.pyx"], extra_compile_args=compile_args, extra_link_args=link_args)
+    # A change of options must rebuild what is there: the file they stand in is a dependency of every extension.
+    flags = GENERATED / "flags.txt"
+    text = " ".join(compile_args + link_args)
+    if not flags.exists() or flags.read_text() != text:
+        flags.write_text(text)
+    return [Extension(f"fastad.core.{name}", [f"fastad/core/{name}.pyx"], depends=[str(flags.relative_to(ROOT))],
+                      extra_compile_args=compile_args + SIMPLER.get(name, []), extra_link_args=link_args)
             for name in ("tape", "scalar", "functions", "sweeps", "special")]
 
 
-load_generator().write_all(PACKAGE / "core" / "generated")
-setup(ext_modules=cythonize(
-    extensions(), language_level=3, build_dir="build/cython", nthreads=0,
-    compiler_directives={"boundscheck": DEBUG, "wraparound": False, "embedsignature": True, "emit_code_comments": DEBUG,
-                         "freethreading_compatible": True},
-    compile_time_env=None, force=DEBUG))
+load_generator().write_all(GENERATED)
+setup(ext_modules=cythonize(extensions(), language_level=3, build_dir="build/cython", compiler_directives={
+    "wraparound": False, "embedsignature": True, "freethreading_compatible": True}))

@@ -1,5 +1,198 @@
-"""Checking derivatives against differences."""
+"""Checking derivatives against extrapolated central differences.
+
+Differences with steps h, h/2, h/4 ... are the first column of a triangular table; each further column removes the
+next even power of h, and neighbours in the table tell how far the limit still is: C. J. F. Ridders, Accurate
+computation of F'(x) and F'(x) F''(x), Advances in Engineering Software 4 (1982) 75-76.
+"""
+
+import math
+import random
+
+import numpy as np
+
+from .pytrees import NUMBER, flatten, leaf_path, unflatten
+from .transforms import grad, hvp, jvp, vjp
+
+_TOLERANCE = 1e-6        # relative: a derivative that differs in the sixth digit is reported
+_SETTLED = 1e-4          # relative error from which a difference is believed
+_ENOUGH = 1e-9           # relative error at which no smaller steps are tried
+_FIRST, _LAST = -2, -41  # steps are 2^-2 to 2^-41 of the size of the point
+_COLUMNS = 6
+_EPS = 2.0**-52
+_FEW = 12                # up to this many inputs (results), each is a direction (cotangent) of its own
+_RANDOM = 3
+_ORDINALS = ("first", "second", "third", "fourth")
+
+
+class _Function:
+    """f as a function of a flat list of numbers around the point `args`; its results are arrays of numbers (m,)."""
+
+    def __init__(self, f, args):
+        self.f, self.args = f, args
+        self.leaves, self.structure = flatten(args)
+        # Powers of two: a step along one coordinate is then exact.
+        self.sizes = np.array([2.0 ** round(math.log2(abs(x))) if 0.0 < abs(x) < math.inf else 1.0
+                               for x in self.leaves])
+        self.result = f(*args)
+        self.values = self.numbers(self.result)
+        self.several = flatten(self.result)[1] is not NUMBER
+
+    def numbers(self, tree):
+        return np.array(flatten(tree)[0], dtype=float)
+
+    def moved(self, direction, h):
+        """f(x + h direction) (m,), or None where f is not finite."""
+        leaves = [type(x)(x + h * t) if t else x for x, t in zip(self.leaves, direction)]
+        try:
+            values = self.numbers(self.f(*unflatten(self.structure, leaves)))
+        except (ArithmeticError, ValueError):
+            return None
+        return values if values.shape == self.values.shape and np.isfinite(values).all() else None
+
+    def where(self, index):
+        """Number `index` of the arguments in words: "argument 1['w'][0]"."""
+        position, _, path = leaf_path(self.args, index)[1:].partition("]")
+        return f"argument {position}{path}"
+
+
+def _extrapolate(function, direction, best, first, last):
+    """Tries steps 2^first, 2^(first-1) ... 2^last along a direction.
+
+    `best` (2, 3, m): score, estimate and error of what has the least relative and what has the least absolute error.
+    """
+    above = []
+    for exponent in range(first, last - 1, -1):
+        h = 2.0**exponent
+        ahead, behind = function.moved(direction, h), function.moved(direction, -h)
+        if ahead is None or behind is None:
+            above = []
+            continue
+        row = [(ahead - behind) / (2.0 * h)]
+        rounding = 2.0 * _EPS * np.maximum(np.abs(ahead), np.abs(behind)) / h
+        for k in range(min(len(above), _COLUMNS)):
+            estimate = row[k] + (row[k] - above[k]) / (4.0 ** (k + 1) - 1.0)
+            error = np.maximum(np.abs(estimate - row[k]), np.abs(estimate - above[k])) + rounding
+            for kept, score in zip(best, (error / np.abs(estimate), error)):
+                kept[:] = np.where(score < kept[0], [score, estimate, error], kept)
+            row.append(estimate)
+        above = row
+        if (best[0, 0] <= _ENOUGH).all():
+            return
+
+
+def _differences(function, direction):
+    """Derivatives along a direction and their errors (2, m); infinite where f is not finite on both sides."""
+    best = np.full((2, 3, len(function.values)), np.inf)
+    _extrapolate(function, direction, best, _FIRST, _LAST)
+    exponent = math.frexp(np.abs(direction).max())[1]
+    if exponent < 0 and (best[0, 0] > _SETTLED).any():
+        # f may vary on the scale of one although the point is small: cos at 1e-8.
+        _extrapolate(function, direction, best, _FIRST - exponent, _FIRST)
+    # The relative error of a derivative that is zero never settles.
+    return np.where(best[0, 0] <= _SETTLED, best[0, 1:], best[1, 1:])
+
+
+class _Order:
+    """Derivatives of one order: fastad's products with the Jacobian J of `function`, and differences of it.
+
+    products: name -> t -> J t; rows: cotangents w (m,) with fastad's w^T J (n,), which `reverse` names.
+    """
+
+    def __init__(self, name, order, function, products, cotangents):
+        self.name, self.order, self.function, self.products = name, order, function, products
+        _, vjp_fun = vjp(function.f, *function.args)
+        structure = flatten(function.result)[1]
+        self.reverse = "vjp" if order == 1 and function.several else " of ".join(["grad"] * order)
+        self.rows = [(w, function.numbers(vjp_fun(unflatten(structure, w.tolist())))) for w in cotangents]
+
+    def check(self, draw):
+        """AssertionError for the first product or row that is wrong, by a single coordinate if there is one."""
+        n = len(self.function.leaves)
+        units = [(unit, k) for k, unit in enumerate(np.diag(self.function.sizes))]
+        others = [(self.function.sizes * _signed(draw, n), None) for _ in range(_RANDOM * (n > 1))]
+        for direction, k in units * (n <= _FEW) + others:
+            fault = self._fault(direction, k)
+            if fault and k is None:
+                fault = next(filter(None, (self._fault(*unit) for unit in units)), fault)
+            if fault:
+                raise AssertionError(fault)
+
+    def _fault(self, direction, k):
+        """What differs along a direction (n,), which is coordinate k or None; None if nothing does."""
+        size = 1.0 if k is None else direction[k]
+        with np.errstate(all="ignore"):
+            estimates, errors = _differences(self.function, direction)
+            tangents = unflatten(self.function.structure, direction.tolist())
+            for label, product in self.products.items():
+                for i, number in enumerate(self.function.numbers(product(tangents))):
+                    if _differ(number, estimates[i], errors[i]):
+                        return self._message(label, k, i, number / size, estimates[i] / size)
+            for w, adjoints in self.rows:
+                terms, used = adjoints * direction, w != 0.0
+                number, estimate = terms.sum(), w[used] @ estimates[used]
+                error = np.abs(w[used]) @ errors[used] + len(terms) * _EPS * np.abs(terms).sum()
+                if _differ(number, estimate, error):
+                    i = int(np.argmax(w)) if used.sum() == 1 else None
+                    return self._message(self.reverse, k, i, number / size, estimate / size)
+
+    def _message(self, label, k, i, number, estimate):
+        ordinal = _ORDINALS[self.order - 1] if self.order <= len(_ORDINALS) else f"order {self.order}"
+        result, by = "", "a random direction" if k is None else self.function.where(k)
+        if self.order > 1 and i is not None:
+            by = f"{self.function.where(i)} and {by}"
+        elif self.function.several:
+            where = "s, weighted" if i is None else leaf_path(self.function.result, i)
+            result = f", result{where},"
+        off = abs(number - estimate)
+        return (f"{ordinal} derivative ({label}) of {self.name}{result} by {by}: fastad gives {float(number)!r}, "
+                f"differences give {float(estimate)!r} (off by {off:.2g}, relative "
+                f"{off / max(abs(number), abs(estimate)):.2g}), at {', '.join(map(repr, self.function.args))}")
+
+
+def _differ(number, estimate, error):
+    allowed = _TOLERANCE * max(abs(number), abs(estimate)) + 20.0 * error
+    return not (error < math.inf and abs(number - estimate) <= allowed)
+
+
+def _signed(draw, m):
+    # Few bits: steps along a random direction are exact too.
+    return np.array([draw.choice((-1.0, 1.0)) * draw.randint(4, 8) / 8.0 for _ in range(m)])
+
+
+def _weights(draw, values):
+    """Random weights (m,) that let every result count about the same."""
+    sizes = np.abs(values)
+    return _signed(draw, len(values)) / np.where((sizes > 0.0) & np.isfinite(sizes), sizes, 1.0)
 
 
 def check_derivatives(f, *args, order=2):
-    """None."""
+    """None if fastad's derivatives of f at args, up to `order`, agree with differences; else AssertionError.
+
+    args are floats or nestings of them, and so is f's result. First derivatives (jvp; grad or vjp) are compared with
+    differences of f, second ones (jvp of grad, grad of grad, hvp) with differences of the gradient, and so on; where
+    f has several results, with those of a weighted sum of them. Steps go along each coordinate of up to 12 numbers
+    and along three random directions, the same at every call. The message says which derivative by which argument
+    differs first, fastad's number and that of the differences (unit: f's over the argument's), and the point.
+
+    What is wrong by more than 1e-6 (relative) is reported. A derivative too small to show next to the rounding errors
+    of f is not judged. f must be finite on both sides of args. TypeError for what is no real number.
+    """
+    draw = random.Random(0)
+    vjp(f, *args)  # its TypeError comes first
+    name, weighted = getattr(f, "__name__", type(f).__name__), None
+    for k in range(1, order + 1):
+        function = _Function(f, args)
+        if not function.leaves:
+            return
+        m = len(function.values)
+        cotangents = [_weights(draw, function.values) for _ in range(_RANDOM)] if m > _FEW else list(np.eye(m))
+        products = {"jvp" + " of grad" * (k - 1): lambda t, f=f: jvp(f, args, t)[1]}
+        if k > 1:
+            products["hvp" + " of grad" * (k - 2)] = lambda t, g=weighted: hvp(g, args, t)
+        _Order(name, k, function, products, cotangents).check(draw)
+        weighted = _sum(f, _weights(draw, function.values)) if function.several else f
+        f = grad(weighted, tuple(range(len(args))))
+
+
+def _sum(f, weights):
+    return lambda *args: sum(w * y for w, y in zip(weights.tolist(), flatten(f(*args))[0]))

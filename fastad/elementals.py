@@ -3,8 +3,7 @@
 import sys
 
 from .core import scalar
-from .errors import TraceError, user_line
-from .table import ELEMENTARY, OPERANDS, SPECIAL, UNKNOWN
+from .table import ELEMENTARY, SPECIAL
 from .table.generate import FIRST_OPCODE
 
 _OPCODES = {op.name: FIRST_OPCODE + index for index, op in enumerate(ELEMENTARY)}
@@ -30,12 +29,6 @@ def apply(name, *operands):
         return scalar.value_by_row(_OPCODES[name], *operands)
     index = _SPECIAL_ROWS[name]
     from .core import special  # noqa: F401  registers the kernels
-    op = SPECIAL[index]
-    for k, operand in enumerate(operands):
-        if op.partials.get("d" + OPERANDS[k], "") is UNKNOWN and scalar.varies(operand):
-            place, code = user_line()
-            raise TraceError(f"{code or name} at {place}: no rule is known for the derivative of {name} by its argument "
-                             f"{k + 1}; pass a plain number there, or fastad.stop_gradient(...) of it")
     return scalar.apply_special(index, *operands)
 
 

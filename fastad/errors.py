@@ -91,3 +91,19 @@ def stale_value(*_):
         f"{code or 'an operation'} at {place} uses an active value of another trace: one that has ended, or one of another "
         "thread; return what is needed later from the differentiated function (has_aux=True), "
         "and start the trace in the thread that computes")
+
+
+def no_rule(row, operand):
+    """The TraceError for an active operand by which a special elemental has no derivative rule."""
+    from .table import SPECIAL
+    place, code = user_line()
+    name = SPECIAL[row].name
+    return TraceError(f"{code or name} at {place}: no rule is known for the derivative of {name} by its argument {operand + 1}; "
+                      "pass a plain number there, or fastad.stop_gradient(...) of it")
+
+
+def no_second_rule(row):
+    """The TraceError for a special elemental whose second partials have no rule."""
+    from .table import SPECIAL
+    place, code = user_line()
+    return TraceError(f"{code} at {place}: no rule is known for a second derivative of {SPECIAL[row].name}, which the function uses")

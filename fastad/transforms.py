@@ -7,10 +7,16 @@ Structures: arguments and results may be floats and any nesting of dict, list, t
 
 import functools
 import operator
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from .core import scalar, sweeps
 from .core.scalar import Active
+from .core.tape import Tape
 from .pytrees import NUMBER, flatten, leaf_path, plain_tree, unflatten
+
+Function = Callable[..., Any]
+ArgNums = int | Sequence[int]
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "stop_gradient", "trace", "value_and_grad", "vjp"]
 
@@ -160,7 +166,7 @@ def _aux(transform, f, result, has_aux):
 
 # ---- transforms ----------------------------------------------------------------------------------------------------------
 
-def value_and_grad(f, argnums=0, has_aux=False):
+def value_and_grad(f: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
     """A function of f's arguments that gives (value, gradient); with has_aux ((value, aux), gradient).
 
     f returns a real scalar, or (scalar, aux). The gradient df/darg has the structure of the argument, its unit is f's over the
@@ -182,7 +188,7 @@ def value_and_grad(f, argnums=0, has_aux=False):
     return value_and_grad_of_f
 
 
-def grad(f, argnums=0, has_aux=False):
+def grad(f: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
     """A function of f's arguments that gives df/darg; with has_aux (gradient, aux). Otherwise as `value_and_grad`."""
     both = value_and_grad(f, argnums, has_aux)
 
@@ -194,7 +200,7 @@ def grad(f, argnums=0, has_aux=False):
     return grad_of_f
 
 
-def jvp(f, primals, tangents):
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """(value, tangent) of f at primals (a tuple of its arguments) along tangents of the same structure: J t, one tangent sweep."""
     primals = _tuple("jvp", primals)
     with _Trace() as trace:
@@ -206,7 +212,7 @@ def jvp(f, primals, tangents):
         return trace.out(result), unflatten(structure, out)
 
 
-def linearize(f, *primals):
+def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
     """(value, jvp_fun): jvp_fun(*tangents) is the tangent at primals, without another run of f, any number of times."""
     with _Trace() as trace:
         inputs = _Inputs("linearize", f, trace, primals)
@@ -223,7 +229,7 @@ def linearize(f, *primals):
         return trace.out(result), jvp_fun
 
 
-def vjp(f, *primals):
+def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """(value, vjp_fun): vjp_fun(cotangent) is the tuple of w^T J, one entry per primal; it may be called later and again.
 
     The cotangent has the structure of f's result. Inside another trace the result is active if the cotangent is.
@@ -248,7 +254,7 @@ def _records(tape, seeds):
     return scalar.in_progress(tape) or any([scalar.is_active(seed) for seed in seeds])
 
 
-def jacobian(f, argnums=0, mode="auto"):
+def jacobian(f: Function, argnums: ArgNums = 0, mode: str = "auto") -> Function:
     """A function of f's arguments that gives the Jacobian, in the structure of the result with that of the argument inside.
 
     mode "forward" takes one tangent sweep per input, "reverse" one reverse sweep per result, "auto" the fewer.
@@ -279,7 +285,7 @@ def _units(n):
         yield unit
 
 
-def hessian(f, argnums=0):
+def hessian(f: Function, argnums: ArgNums = 0) -> Function:
     """A function of f's arguments that gives the Hessian of a scalar f: the structure of the argument twice, one inside the other.
 
     One tangent and one reverse-tangent sweep per input (Griewank and Walther 2008, section 5.4).
@@ -298,7 +304,7 @@ def hessian(f, argnums=0):
     return hessian_of_f
 
 
-def hvp(f, primals, tangents):
+def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """The Hessian of a scalar f at primals times tangents, in the structure of primals[0] (several primals: a tuple of them).
 
     One tangent and one reverse-tangent sweep: about twice the price of a gradient.
@@ -316,13 +322,13 @@ def hvp(f, primals, tangents):
     return product[0] if len(primals) == 1 else product
 
 
-def stop_gradient(x):
+def stop_gradient(x: Any) -> Any:
     """x (a number or a nesting of them) with derivative zero."""
     leaves, structure = flatten(x)
     return unflatten(structure, [scalar.stop_gradient(leaf) for leaf in leaves])
 
 
-def trace(f, *args):
+def trace(f: Function, *args: Any) -> Tape:
     """The tape of f at args, for reading: `opcode`, `a`, `b`, `value` as read-only NumPy arrays, one entry per instruction.
 
     The first instructions are the inputs; `inputs` and `outputs` hold the slots of f's arguments and results (-1 for a result

@@ -14,6 +14,8 @@ cdef enum:
 cdef struct Special:
     int arity
     int mask                 # bit k: there is a partial by operand k
+    int unknown              # bit k: it has no rule
+    int unknown_second       # bit 4*j + k: the second partial by operands j and k has no rule
     SpecialValue value
     SpecialPartials first    # partials[k]
     SpecialPartials second   # partials[4*j + k]
@@ -30,9 +32,10 @@ cdef object apply_binary(int opcode, object x, object y)
 cdef CTape* current_tape() noexcept nogil
 cdef Special* special_row(int index) noexcept nogil
 cdef void special_operands(const CTape* t, int64_t i, int32_t* slots) noexcept nogil
+cdef int operands_of(const CTape* t, int64_t i, int32_t* slots) noexcept nogil
+cdef bint has_derivative(const CTape* t, int32_t slot) noexcept nogil
 cdef object wrap(CTape* t, int32_t slot)
 cdef int32_t slot_in(CTape* t, object x) except -1
 cdef int32_t record(CTape* t, int opcode, int32_t a, int32_t b) except -1
 cdef int32_t record_special(CTape* t, int row, int32_t x, int32_t y, int32_t z, int32_t u) except -1
-cdef uint8_t partials_mask(int opcode) noexcept nogil
 cdef double value_by_opcode(int opcode, double x, double y) noexcept nogil

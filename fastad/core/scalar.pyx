@@ -131,6 +131,7 @@ cdef extern from *:
 cdef enum:
     FREE_SCALARS = 1 << 16           # 2 MB of scalars ready for reuse per thread
     SPARE_CAPACITY = 1 << 22         # a finished tape larger than this gives its memory back
+    LOOK_BACK = 256                  # instructions that has_derivative looks at before it believes the worst
     NOT_A_NUMBER = -2                # lift: not a number, let the other operand's type try
 
 
@@ -290,12 +291,25 @@ cdef void special_operands(const CTape* t, int64_t i, int32_t* slots) noexcept n
 cdef int32_t record_special(CTape* t, int row, int32_t x, int32_t y, int32_t z, int32_t u) except -1:
     cdef double[4] operands
     cdef int arity = special_rows[row].arity
+    check_rules(t, row, x, y, z, u)
     operands[0], operands[1], operands[2], operands[3] = t.v[x], t.v[y], t.v[z], t.v[u]
     if arity > 3:
         append(t, OP_EXTRA, u, 0, 0.0)
     if arity > 1:
         append(t, OP_EXTRA, y, z, 0.0)
     return append_special(t, x, row, special_rows[row].value(operands))
+
+
+cdef int check_rules(CTape* t, int row, int32_t x, int32_t y, int32_t z, int32_t u) except -1:
+    """TraceError if an operand has a derivative by which the row has no rule."""
+    cdef int32_t[4] slots
+    cdef int k
+    if special_rows[row].unknown:
+        slots[0], slots[1], slots[2], slots[3] = x, y, z, u
+        for k in range(special_rows[row].arity):
+            if special_rows[row].unknown >> k & 1 and has_derivative(t, slots[k]):
+                raise _errors().no_rule(row, k)
+    return 0
 
 
 cdef inline int32_t append_special(CTape* t, int32_t x, int row, double v) except -1:
@@ -327,26 +341,39 @@ def apply_special(int row, *operands):
     return new_active(t, record_special(t, row, slots[0], slots[1], slots[2], slots[3]))
 
 
-def varies(x):
-    """Whether x is an active scalar with a derivative (its last operation has partials)."""
-    if not isinstance(x, Active):
-        return False
-    cdef CTape* t = tape_in_progress()
-    return has_derivative(t, own_slot(t, x))
+cdef bint has_derivative(const CTape* t, int32_t slot) noexcept nogil:
+    """Whether a slot may depend on an input along partials that are not blank.
+
+    Walks back from it; what is not settled in LOOK_BACK instructions counts as dependent.
+    """
+    cdef int32_t[LOOK_BACK + 4] waiting
+    cdef int32_t[4] slots
+    cdef int count = 1, looked = 0, mask, k
+    waiting[0] = slot
+    while count:
+        count -= 1
+        looked += 1
+        slot = waiting[count]
+        if t.opcode[slot] == OP_INPUT or looked + count > LOOK_BACK:
+            return True
+        mask = operands_of(t, slot, slots)
+        for k in range(4):
+            if mask >> k & 1:
+                waiting[count] = slots[k]
+                count += 1
+    return False
 
 
-cdef bint has_derivative(CTape* t, int32_t slot) noexcept:
-    cdef int op = t.opcode[slot]
-    if op == OP_SPECIAL:
-        return special_rows[t.b[slot]].mask != 0
-    return op == OP_INPUT or PARTIALS[op] != 0
+cdef int operands_of(const CTape* t, int64_t i, int32_t* slots) noexcept nogil:
+    """Slots of instruction i's operands (up to 4); returns the mask of those by which it has a partial."""
+    if t.opcode[i] == OP_SPECIAL:
+        special_operands(t, i, slots)
+        return special_rows[t.b[i]].mask
+    slots[0], slots[1] = t.a[i], t.b[i]
+    return PARTIALS[t.opcode[i]]
 
 
 # ---- recording rules: instructions that no Python code asked for ---------------------------------------------------------
-
-cdef uint8_t partials_mask(int opcode) noexcept nogil:
-    return PARTIALS[opcode]
-
 
 cdef double value_by_opcode(int opcode, double x, double y) noexcept nogil:
     return value_of(opcode, x, y)

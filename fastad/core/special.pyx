@@ -14,10 +14,10 @@ from fastad.core.tape cimport CTape, constant
 from fastad.special_support cimport *
 
 
-cdef void register_special(int index, int arity, int mask, SpecialValue value, SpecialPartials first,
-                           SpecialPartials second, SpecialRecord recording) noexcept:
+cdef void register_special(int index, int arity, int mask, int unknown, int unknown_second, SpecialValue value,
+                           SpecialPartials first, SpecialPartials second, SpecialRecord recording) noexcept:
     cdef Special* row = special_row(index)
-    row.arity, row.mask = arity, mask
+    row.arity, row.mask, row.unknown, row.unknown_second = arity, mask, unknown, unknown_second
     row.value, row.first, row.second, row.record = value, first, second, recording
 
 

@@ -16,8 +16,8 @@ from libc.stdlib cimport calloc, free, malloc
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
 from fastad.core.scalar cimport (
-    Active, Special, current_tape, partials_mask, record, record_special, slot_in, special_operands, special_row,
-    value_by_opcode, wrap,
+    Active, Special, current_tape, has_derivative, operands_of, record, record_special, slot_in, special_operands,
+    special_row, value_by_opcode, wrap,
 )
 from fastad.core.tape cimport (
     FASTAD_ASSERT, OP_CONSTANT, OP_EXTRA, OP_INPUT, OP_SPECIAL, CTape, Tape, append, constant,
@@ -115,8 +115,9 @@ cdef void reverse_sweep(const CTape* t, double* w, int64_t first, int64_t n) noe
         reverse_step(opcode[i], a, b, v[a], v[b], v[i], wi, w)
 
 
-cdef void special_reverse_tangent(const CTape* t, int64_t i, double wi, double si, const double* tangent, double* w,
+cdef bint special_reverse_tangent(const CTape* t, int64_t i, double wi, double si, const double* tangent, double* w,
                                   double* s) noexcept nogil:
+    """False if this needs a second partial that has no rule."""
     cdef Special* row = special_row(t.b[i])
     cdef int32_t[4] slots
     cdef double[4] operands
@@ -130,14 +131,20 @@ cdef void special_reverse_tangent(const CTape* t, int64_t i, double wi, double s
     for k in range(row.arity):
         curvature = 0.0
         for j in range(row.arity):
+            if row.unknown_second >> (4 * j + k) & 1 and tangent[slots[j]] != 0.0 and has_derivative(t, slots[k]):
+                return False
             curvature += mulz(tangent[slots[j]], second[4 * j + k])
         w[slots[k]] += mulz(wi, first[k])
         s[slots[k]] += mulz(si, first[k]) + mulz(wi, curvature)
+    return True
 
 
-cdef void reverse_tangent_sweep(const CTape* t, double* tangent, double* w, double* s, int64_t first,
-                                int64_t n) noexcept nogil:
-    """Adjoints w and adjoint tangents s from those that are set in slots first to n-1 and the tangents of all."""
+cdef int64_t reverse_tangent_sweep(const CTape* t, double* tangent, double* w, double* s, int64_t first,
+                                   int64_t n) noexcept nogil:
+    """Adjoints w and adjoint tangents s from those that are set in slots first to n-1 and the tangents of all.
+
+    Returns -1, or the instruction it stopped at for want of a second partial.
+    """
     cdef int64_t i, a, b
     cdef double wi, si
     for i in range(n - 1, first - 1, -1):
@@ -145,11 +152,13 @@ cdef void reverse_tangent_sweep(const CTape* t, double* tangent, double* w, doub
         if wi == 0.0 and si == 0.0:
             continue
         if t.opcode[i] == OP_SPECIAL:
-            special_reverse_tangent(t, i, wi, si, tangent, w, s)
+            if not special_reverse_tangent(t, i, wi, si, tangent, w, s):
+                return i
             continue
         a, b = t.a[i], t.b[i]
         FASTAD_ASSERT(0 <= a <= i and 0 <= b <= i)
         reverse_tangent_step(t.opcode[i], a, b, t.v[a], t.v[b], t.v[i], wi, si, tangent, w, s)
+    return -1
 
 
 # ---- numeric mode, as Python calls it ----------------------------------------------------------------------------------------
@@ -230,6 +239,7 @@ def reverse_tangent(Tape tape, list inputs, list tangents, list outputs, list ad
     cdef double* t = zeros(max(n, first))
     cdef double* w = NULL
     cdef double* s = NULL
+    cdef int64_t stopped
     try:
         w = zeros(n)
         s = zeros(n)
@@ -237,7 +247,10 @@ def reverse_tangent(Tape tape, list inputs, list tangents, list outputs, list ad
         scatter(outputs, adjoints, w)
         with nogil:
             tangent_sweep(&tape.c, t, first, n)
-            reverse_tangent_sweep(&tape.c, t, w, s, first, n)
+            stopped = reverse_tangent_sweep(&tape.c, t, w, s, first, n)
+        if stopped >= 0:
+            from fastad.errors import no_second_rule
+            raise no_second_rule(tape.c.b[stopped])
         return gather(inputs, w, n), gather(inputs, s, n)
     finally:
         free(t)
@@ -297,19 +310,12 @@ cdef class Recorder:
 
     cdef void mark(self) noexcept nogil:
         cdef int64_t i
-        cdef int op, k, mask
+        cdef int k, mask
         cdef int32_t[4] slots
         for i in range(self.start, self.stop):
-            op = self.source.opcode[i]
-            if op == OP_SPECIAL:
-                special_operands(self.source, i, slots)
-                mask = special_row(self.source.b[i]).mask
-                for k in range(4):
-                    if mask >> k & 1 and self.active(slots[k]):
-                        self.depends[i - self.start] = 1
-            else:
-                mask = partials_mask(op)
-                if (mask & 1 and self.active(self.source.a[i])) or (mask & 2 and self.active(self.source.b[i])):
+            mask = operands_of(self.source, i, slots)
+            for k in range(4):
+                if mask >> k & 1 and self.active(slots[k]):
                     self.depends[i - self.start] = 1
 
     cdef inline bint active(self, int64_t slot) noexcept nogil:
@@ -322,16 +328,6 @@ cdef class Recorder:
         if self.carried[slot] < 0:
             self.carried[slot] = constant(self.target, self.source.v[slot])
         return self.carried[slot]
-
-    cdef int operands(self, int64_t i, int32_t* slots, int* mask) except -1:
-        """Source slots of instruction i's operands; returns their number, and sets the mask of its partials."""
-        if self.source.opcode[i] == OP_SPECIAL:
-            special_operands(self.source, i, slots)
-            mask[0] = special_row(self.source.b[i]).mask
-            return special_row(self.source.b[i]).arity
-        slots[0], slots[1] = self.source.a[i], self.source.b[i]
-        mask[0] = partials_mask(self.source.opcode[i])
-        return 2
 
     cdef int32_t partial(self, int64_t i, int k, int32_t* slots) except -1:
         """Records the partial of instruction i by its operand k and returns its slot."""
@@ -373,13 +369,13 @@ cdef class Recorder:
         cdef int64_t i
         cdef int32_t[4] slots
         cdef int32_t total
-        cdef int k, count, mask
+        cdef int k, mask
         for i in range(self.start, self.stop):
             if not self.depends[i - self.start]:
                 continue
             total = self.work[i - self.start]
-            count = self.operands(i, slots, &mask)
-            for k in range(count):
+            mask = operands_of(self.source, i, slots)
+            for k in range(4):
                 if mask >> k & 1 and self.active(slots[k]) and self.work[slots[k] - self.start] >= 0:
                     total = self.plus(total, self.product(self.work[slots[k] - self.start], i, k, slots))
             self.work[i - self.start] = total
@@ -388,13 +384,13 @@ cdef class Recorder:
         cdef int64_t i, there
         cdef int32_t[4] slots
         cdef int32_t adjoint
-        cdef int k, count, mask
+        cdef int k, mask
         for i in range(self.stop - 1, self.start - 1, -1):
             adjoint = self.work[i - self.start]
             if adjoint < 0:
                 continue
-            count = self.operands(i, slots, &mask)
-            for k in range(count):
+            mask = operands_of(self.source, i, slots)
+            for k in range(4):
                 if mask >> k & 1 and self.active(slots[k]):
                     there = slots[k] - self.start
                     self.work[there] = self.plus(self.work[there], self.product(adjoint, i, k, slots))

@@ -47,21 +47,21 @@ def c_expression(rule):
     return ast.unparse(_ToC().visit(ast.parse(rule, mode="eval")))
 
 
-def value_functions(rows):
-    """`NAME_v(operands)` for each row, declared before they are defined, since rules and values may call each other."""
+def value_functions(rows, inline="inline "):
+    """`NAME_v(operands)` for each row."""
     for op in rows:
         arguments = ", ".join(f"double {operand}" for operand in OPERANDS[:op.arity])
         constants = "".join(f"    cdef double {name} = {value!r}\n" for name, value in CONSTANTS.items() if name in op.v)
-        yield f"cdef inline double {op.name}_v({arguments}) noexcept nogil:\n{constants}    return {op.v}\n"
+        yield f"cdef {inline}double {op.name}_v({arguments}) noexcept nogil:\n{constants}    return {op.v}\n"
 
 
-def partial_functions(rows, arguments):
+def partial_functions(rows, arguments, inline="inline "):
     """`NAME_dx(operands, v)` and so on for each partial that has a rule."""
     signature = ", ".join(f"double {argument}" for argument in arguments)
     for op in rows:
         for name, rule in op.partials.items():
             if rule is not None:
-                yield f"cdef inline double {op.name}_{name}({signature}) noexcept nogil:\n    return {c_expression(rule)}\n"
+                yield f"cdef {inline}double {op.name}_{name}({signature}) noexcept nogil:\n    return {c_expression(rule)}\n"
 
 
 def branches(subject, cases, indent, keep=lambda lines: True):
@@ -179,11 +179,6 @@ def recording_functions(rows, arguments):
                 yield f"cdef int32_t {op.name}_record_{name}(CTape* t, {signature}) except -1:\n{body}    return {result}\n"
 
 
-def _reserved(name):
-    """C keywords and Cython's own words must not be argument or function names; no row uses one."""
-    return name
-
-
 def opcodes_text():
     """opcodes.pxd: the enum of opcodes, and per opcode its arity, partials mask and kind."""
     lines = [HEADER, "cdef enum Opcode:\n"]
@@ -223,8 +218,7 @@ def sweeps_text():
 def value_text():
     """value.pxi: one function from opcode and operands to the value."""
     value = [(opcode(op), [f"return {op.name}_v({', '.join(OPERANDS[:op.arity])})"]) for op in ELEMENTARY]
-    masks = {FIRST_OPCODE + index: sum(1 << k for k in range(op.arity) if op.depends(k))
-             for index, op in enumerate(ELEMENTARY)}
+    masks = {FIRST_OPCODE + index: _mask(op, _depends) for index, op in enumerate(ELEMENTARY)}
     kinds = {FIRST_OPCODE + index: ("float", "integer", "boolean").index(op.kind) for index, op in enumerate(ELEMENTARY)}
     arities = {FIRST_OPCODE + index: op.arity for index, op in enumerate(ELEMENTARY)}
 
@@ -247,9 +241,28 @@ def recording_text():
                     *branches("op", cases, 4, bool), "    return constant(t, 0.0)\n"])
 
 
+def _mask(op, has):
+    """Bit k: the row has (a known, an unknown) partial by operand k."""
+    return sum(1 << k for k in range(op.arity) if has(op, k))
+
+
+def _depends(op, k):
+    return op.depends(k)
+
+
+def _unknown(op, k):
+    return op.depends(k) and not _known(op, "d" + OPERANDS[k])
+
+
+def _unknown_second(op):
+    """Bit 4*j + k: the second partial by operands j and k exists and has no rule."""
+    return sum(1 << 4 * j + k for j in range(op.arity) for k in range(op.arity)
+               if _second(op, j, k) in op.partials and not _known(op, _second(op, j, k)))
+
+
 def special_text():
     """special.pxi: kernels, recordings and the registry entry of every special row."""
-    parts = [HEADER, "\n".join(value_functions(SPECIAL)), "\n", "\n".join(partial_functions(SPECIAL, SPECIAL_ARGS)), "\n",
+    parts = [HEADER, "\n".join(value_functions(SPECIAL, "")), "\n", "\n".join(partial_functions(SPECIAL, SPECIAL_ARGS, "")), "\n",
              "\n".join(recording_functions(SPECIAL, SPECIAL_ARGS)), "\n"]
     unpack = "o[0], o[1], o[2], o[3], r"
     for op in SPECIAL:
@@ -266,7 +279,7 @@ def special_text():
                   for k, name in enumerate(op.first_names()) if _known(op, name)]
         parts.append("    return constant(t, 0.0)\n\n")
     parts.append("cdef void register_all() noexcept:\n")
-    parts += [f"    register_special({index}, {op.arity}, {sum(1 << k for k in range(op.arity) if op.depends(k))}, "
+    parts += [f"    register_special({index}, {op.arity}, {_mask(op, _depends)}, {_mask(op, _unknown)}, {_unknown_second(op)}, "
               f"{op.name}_value, {op.name}_first, {op.name}_second, {op.name}_record)\n" for index, op in enumerate(SPECIAL)]
     return "".join(parts)
 

@@ -1,19 +1,32 @@
 """The rows of scipy.special: they share one opcode, and their module is loaded when the first of them is called.
 
-The value is SciPy's own scalar function (`scipy.special.cython_special`, called as `special.NAME`).
+The value is SciPy's own scalar function (`scipy.special.cython_special`, called as `special.NAME`) or, for outputs of functions
+with several and for functions SciPy lacks, a helper of `special_support.pxd`. `scipy="sici:0"` is output 0 of `sici`.
 """
 
-from .op import BALL, POSITIVE, REAL, UNIT, UNKNOWN, Op
+from .special_basic import BASIC
+from .special_bessel import BESSEL
+from .special_distribution import DISTRIBUTION
+from .special_elliptic import ELLIPTIC
+from .special_error import ERROR
+from .special_gamma import GAMMA
+from .special_hyper import HYPER
+from .special_polynomial import POLYNOMIAL
 
-SPECIAL = (
-    Op("psi", 1, v="special.psi(x)", dx="polygamma(1.0, x)", dxx="polygamma(2.0, x)", domain=POSITIVE, scipy="psi",
-       sym="digamma(x)"),
-    Op("polygamma", 2, v="polygamma(x, y)", dx=UNKNOWN, dy="polygamma(x + 1.0, y)", dyy="polygamma(x + 2.0, y)",
-       domain=((0.0, 6.0), POSITIVE), order=(0,)),
-    Op("gamma", 1, v="special.gamma(x)", dx="v*psi(x)", dxx="v*(psi(x)*psi(x) + polygamma(1.0, x))", domain=POSITIVE,
-       scipy="gamma"),
-    Op("gammaln", 1, v="special.gammaln(x)", dx="psi(x)", dxx="polygamma(1.0, x)", domain=POSITIVE, scipy="gammaln",
-       sym="loggamma(x)"),
-    Op("xlogy", 2, v="special.xlogy[double](x, y)", dx="logz(y)", dy="divz(x, y)", dxy="1.0 / y", dyy="divz(-x, y*y)",
-       domain=POSITIVE, scipy="xlogy", sym="x*log(y)"),
-)
+SPECIAL = (*BASIC, *ERROR, *GAMMA, *BESSEL, *ELLIPTIC, *HYPER, *POLYNOMIAL, *DISTRIBUTION)
+
+_COMPLEX = "its values are complex"
+_COUNT = "solves for a count or a number of degrees of freedom, by which the distribution function has no rule"
+_SHAPE = "solves for a shape parameter, by which the distribution function has no rule"
+_FIVE = "five operands; the function without _cv takes the characteristic value from its parameters"
+
+# Functions of scipy.special that are no row, and why.
+NOT_COVERED = {
+    "hankel1": _COMPLEX, "hankel1e": _COMPLEX, "hankel2": _COMPLEX, "hankel2e": _COMPLEX, "kelvin": _COMPLEX,
+    "modfresnelm": _COMPLEX, "modfresnelp": _COMPLEX, "wofz": _COMPLEX,
+    "bdtrik": _COUNT, "bdtrin": _COUNT, "nbdtrik": _COUNT, "nbdtrin": _COUNT, "pdtrik": _COUNT, "chdtriv": _COUNT,
+    "chndtridf": _COUNT, "fdtridfd": _COUNT, "ncfdtridfd": _COUNT, "ncfdtridfn": _COUNT, "nctdtridf": _COUNT,
+    "stdtridf": _COUNT, "btdtria": _SHAPE, "btdtrib": _SHAPE, "gdtrib": _SHAPE,
+    "obl_ang1_cv": _FIVE, "obl_rad1_cv": _FIVE, "obl_rad2_cv": _FIVE, "pro_ang1_cv": _FIVE, "pro_rad1_cv": _FIVE,
+    "pro_rad2_cv": _FIVE,
+}
