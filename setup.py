@@ -53,7 +53,7 @@ def extensions():
         flags.write_text(text)
     return [Extension(f"fastad.core.{name}", [f"fastad/core/{name}.pyx"], depends=[str(flags.relative_to(ROOT))],
                       extra_compile_args=compile_args + SIMPLER.get(name, []), extra_link_args=link_args)
-            for name in ("tape", "scalar", "functions", "sweeps", "special")]
+            for name in ("tape", "scalar", "functions", "nested", "sweeps", "special")]
 
 
 load_generator().write_all(GENERATED)

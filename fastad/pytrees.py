@@ -1,25 +1,63 @@
-"""Arguments and results as flat lists of numbers and a structure (pytrees), through optree; a lone float needs neither."""
+"""Arguments and results as flat lists of numbers and a structure (pytrees).
 
+Floats in plain lists, tuples and dicts are flattened by the compiled core, everything else by optree, which is imported when first needed.
+"""
+
+from .core.nested import leaves_of, rebuild
 from .core.scalar import Active, plain
 
 NUMBER = None      # the structure of a lone number
+
+
+class Nesting:
+    """The structure of a tree of plain lists, tuples and dicts: the tree itself serves as template."""
+
+    __slots__ = ("template",)
+
+    def __init__(self, template):
+        self.template = template
+
+    def spec(self):
+        """The structure as optree knows it."""
+        import optree
+        return optree.tree_structure(self.template, namespace="fastad")
+
+    def __eq__(self, other):
+        return isinstance(other, Nesting) and (self.template is other.template or self.spec() == other.spec())
+
+    def __str__(self):
+        return str(self.spec())
 
 
 def flatten(tree):
     """(leaves, structure) of a nesting of dict, list, tuple, namedtuple; a lone number has the structure NUMBER."""
     if type(tree) is float or type(tree) is Active:
         return [tree], NUMBER
+    leaves = leaves_of(tree)
+    if leaves is not None:
+        return leaves, Nesting(tree)
     import optree
     leaves, structure = optree.tree_flatten(tree, namespace="fastad")
-    return (leaves, structure) if structure != _leaf_structure() else (leaves, NUMBER)
+    return leaves, NUMBER if optree.treespec_is_leaf(structure) else structure
 
 
 def unflatten(structure, leaves):
     """The nesting with this structure and these leaves."""
     if structure is NUMBER:
         return leaves[0]
+    if type(structure) is Nesting:
+        return rebuild(structure.template, leaves)
     import optree
     return optree.tree_unflatten(structure, leaves)
+
+
+def same_structure(one, other):
+    """Whether two structures are equal, however they were found."""
+    if one is NUMBER or other is NUMBER:
+        return one is other
+    if type(one) is not type(other):
+        one, other = (s.spec() if type(s) is Nesting else s for s in (one, other))
+    return one == other
 
 
 def plain_tree(tree):
@@ -34,14 +72,3 @@ def leaf_path(tree, index):
         return ""
     import optree
     return optree.tree_accessors(tree, namespace="fastad")[index].codify("")
-
-
-_leaf = None
-
-
-def _leaf_structure():
-    global _leaf
-    if _leaf is None:
-        import optree
-        _leaf = optree.tree_structure(0.0, namespace="fastad")
-    return _leaf

@@ -1,8 +1,9 @@
 # cython: cdivision=True
-"""C helpers that the value expressions of the special rows call: functions SciPy lacks, and single outputs of those it has."""
+"""C helpers that the value expressions of the special rows call: functions SciPy lacks, and single outputs of
+those it has."""
 
 from libc.math cimport (
-    INFINITY, M_PI, NAN, cos, cosh, exp, expm1, fabs, floor, fma, lgamma, log, log1p, pow, rint, sin, sinh, sqrt, tgamma,
+    INFINITY, M_PI, NAN, cos, exp, fabs, floor, fma, lgamma, log, log1p, pow, rint, sin, sinh, sqrt, tgamma,
 )
 from scipy.special cimport cython_special as special
 
@@ -60,8 +61,8 @@ cdef inline double log1prel(double x) noexcept nogil:
 
 
 cdef inline double erfcx_integral(double n, double x) noexcept nogil:
-    # exp(x*x) times the n-th repeated integral of erfc: I[k-1] = 2x I[k] + 2(k+1) I[k+1] (DLMF 7.18.7), upwards where the
-    # terms do not cancel and by the continued fraction of I[k]/I[k-1] elsewhere.
+    # exp(x*x) times the n-th repeated integral of erfc: I[k-1] = 2x I[k] + 2(k+1) I[k+1] (DLMF 7.18.7),
+    # upwards where the terms do not cancel and by the continued fraction of I[k]/I[k-1] elsewhere.
     cdef double below, here, above, ratio
     cdef int k, order = <int>n
     here = special.erfcx(x)
@@ -109,7 +110,8 @@ cdef inline double dawsn_derivative(double n, double x) noexcept nogil:
             term *= (2.0*k + order + 1.0)*(2.0*k + order + 2.0) / (4.0*(k + 1.0)*x*x)
             k += 1
         return total
-    # Rybicki's sampling theorem, F(x) = sum over odd j of exp(-(x - j/5)**2)/j/sqrt(pi), differentiated into Hermite functions.
+    # Rybicki's sampling theorem, F(x) = sum over odd j of exp(-(x - j/5)**2)/j/sqrt(pi), differentiated into
+    # Hermite functions.
     total = 0.0
     j = 2*<int>floor((x - 6.5 - 0.2*order) / 0.4) - 1
     while 0.2*j < x + 6.5 + 0.2*order:
@@ -179,8 +181,8 @@ cdef inline double expn_any(double n, double x) noexcept nogil:
 # Gamma, beta and zeta functions
 
 cdef inline double rgamma_derivative(double n, double x) noexcept nogil:
-    # f = 1/gamma has f[k+1] = -sum of binomial(k, j) psi[j] f[k-j]. Left of 1/2, f(x) = gamma(1 - x) sin(pi x)/pi by Leibniz's
-    # rule: no poles.
+    # f = 1/gamma has f[k+1] = -sum of binomial(k, j) psi[j] f[k-j]. Left of 1/2, f(x) = gamma(1 - x) sin(pi
+    # x)/pi by Leibniz's rule: no poles.
     cdef double[16] f
     cdef double[16] psi
     cdef double binomial, total
@@ -230,15 +232,16 @@ cdef inline double polygamma(double n, double x) noexcept nogil:
 
 
 cdef inline double zeta_derivative(double n, double s, double q) noexcept nogil:
-    # Euler-Maclaurin summation (DLMF 25.11.5) of truncated Taylor series in s: power[j] is the j-th coefficient of w**-s.
+    # Euler-Maclaurin summation (DLMF 25.11.5) of truncated Taylor series in s: power[j] is the j-th
+    # coefficient of w**-s.
     cdef double[12] total
     cdef double[12] factor
     cdef double[12] power
     cdef double w = q, a = s - 1.0, scale, value
     cdef double* bernoulli = [8.3333333333333333333e-2, -1.3888888888888888889e-3, 3.3068783068783068783e-5,
                               -8.2671957671957671958e-7, 2.0876756987868098979e-8, -5.2841901386874931848e-10,
-                              1.3382536530684678833e-11, -3.3896802963225828668e-13, 8.5860620562778445641e-15,
-                              -2.1748686985580618730e-16]
+                              1.3382536530684678833e-11, -3.3896802963225828668e-13,
+                              8.5860620562778445641e-15, -2.1748686985580618730e-16]
     cdef int order = <int>n, j, k
     if order > 11 or n < 0.0:
         return NAN
@@ -252,7 +255,8 @@ cdef inline double zeta_derivative(double n, double s, double q) noexcept nogil:
             total[j] += power[j]
         w += 1.0
     _power_jet(power, order, s, w)
-    # w**(1-s)/(s-1) + w**-s/2 + sum of B[2k]/(2k)! s (s+1)...(s+2k-2) w**(1-s-2k), factor being all but the last power.
+    # w**(1-s)/(s-1) + w**-s/2 + sum of B[2k]/(2k)! s (s+1)...(s+2k-2) w**(1-s-2k), factor being all but the
+    # last power.
     scale = w / a
     for j in range(order + 1):
         factor[j] = scale + 0.5 if j == 0 else scale
@@ -305,7 +309,8 @@ cdef inline double _stirling(double a) noexcept nogil:
     if a < 10.0:
         return lgamma(a) - ((a - 0.5)*log(a) - a + 0.91893853320467274178)
     r = 1.0 / (a*a)
-    return (1.0/12.0 - r*(1.0/360.0 - r*(1.0/1260.0 - r*(1.0/1680.0 - r*(1.0/1188.0 - r*691.0/360360.0))))) / a
+    r = 1.0/360.0 - r*(1.0/1260.0 - r*(1.0/1680.0 - r*(1.0/1188.0 - r*691.0/360360.0)))
+    return (1.0/12.0 - r / (a*a)) / a
 
 
 cdef inline double gamma_density(double a, double t) noexcept nogil:
@@ -322,13 +327,13 @@ cdef inline double gamma_density(double a, double t) noexcept nogil:
 
 cdef inline double beta_density(double a, double b, double x, double y) noexcept nogil:
     # x**(a - 1) y**(b - 1)/beta(a, b), by the deviations of x and y from a/(a + b) and b/(a + b)
-    cdef double n = a + b
+    cdef double n = a + b, u
     if a <= 0.0 or b <= 0.0:
         return 0.0
     if x == 0.0 or y == 0.0 or a < 10.0 and b < 10.0:
         return pow(x, a - 1.0)*pow(y, b - 1.0) / special.beta(a, b)
-    return (sqrt(a*b / (2.0*M_PI*n)) / (x*y)
-            * exp(a*log1p(fma(x, n, -a) / a) + b*log1p(fma(y, n, -b) / b) + _stirling(n) - _stirling(a) - _stirling(b)))
+    u = a*log1p(fma(x, n, -a) / a) + b*log1p(fma(y, n, -b) / b)
+    return sqrt(a*b / (2.0*M_PI*n)) / (x*y)*exp(u + _stirling(n) - _stirling(a) - _stirling(b))
 
 
 # Bessel functions
@@ -369,9 +374,11 @@ cdef inline double i0m1(double x) noexcept nogil:
 
 # Carlson's integrals and Jacobi's functions
 
-cdef inline double carlson_integral(int i, int j, int k, int l, double x, double y, double z, double p) noexcept nogil:
-    # The integral over t > 0 of (t+x)**(-i/2) (t+y)**(-j/2) (t+z)**(-k/2) (t+p)**(-l/2), by the trapezoidal rule in log t: the
-    # integrand is log-concave there and analytic in a strip of half-width pi, so that step 0.35 leaves an error below rounding.
+cdef inline double carlson_integral(
+        int i, int j, int k, int l, double x, double y, double z, double p) noexcept nogil:
+    # The integral over t > 0 of (t+x)**(-i/2) (t+y)**(-j/2) (t+z)**(-k/2) (t+p)**(-l/2), by the trapezoidal
+    # rule in log t: the integrand is log-concave there and analytic in a strip of half-width pi, so that step
+    # 0.35 leaves an error below rounding.
     cdef double step = 0.35, start, total, term, last, t
     cdef int side, n
     if x == 0.0 and i > 1 or y == 0.0 and j > 1 or z == 0.0 and k > 1 or l > 0 and p == 0.0:
@@ -471,7 +478,8 @@ cdef inline double kolmogorov_derivative(double n, double x) noexcept nogil:
 
 
 cdef inline double smirnov_derivative(double m, double n, double d) noexcept nogil:
-    # The m-th derivative by d of (1-d)**n + sum over k > 0 of binomial(n, k) d a**(k-1) b**(n-k), a = d + k/n, b = 1 - a.
+    # The m-th derivative by d of (1-d)**n + sum over k > 0 of binomial(n, k) d a**(k-1) b**(n-k), a = d +
+    # k/n, b = 1 - a.
     cdef double total = 0.0, a, b, low, high
     cdef int order = <int>m, count = <int>n, k
     if n != floor(n) or n < 1.0 or not 0.0 <= d <= 1.0:
@@ -520,7 +528,8 @@ cdef inline double f_density(double m, double n, double x) noexcept nogil:
 
 
 cdef inline double ncx2_density(double x, double k, double t) noexcept nogil:
-    # The noncentral chi-squared density, by the modified Bessel function of order k/2 - 1; for k <= 0 its continuation.
+    # The noncentral chi-squared density, by the modified Bessel function of order k/2 - 1; for k <= 0 its
+    # continuation.
     cdef double order = 0.5*k - 1.0, gap = sqrt(x) - sqrt(t)
     if t == 0.0:
         return 0.5*pow(0.5*x, order)*exp(-0.5*x)*special.rgamma(0.5*k)
@@ -528,8 +537,8 @@ cdef inline double ncx2_density(double x, double k, double t) noexcept nogil:
 
 
 cdef inline double nct_moment(double j, double n, double t, double x) noexcept nogil:
-    # The mean of s**j phi(x s - t), where n s*s is chi-squared with n degrees of freedom: the trapezoidal rule in log s, from the
-    # peak s of s**(n + j) exp(-n s*s/2 - (x s - t)**2/2) outwards.
+    # The mean of s**j phi(x s - t), where n s*s is chi-squared with n degrees of freedom: the trapezoidal
+    # rule in log s, from the peak s of s**(n + j) exp(-n s*s/2 - (x s - t)**2/2) outwards.
     cdef double a = n + x*x, peak = (x*t + sqrt(x*x*t*t + 4.0*a*(n + j))) / (2.0*a)
     cdef double step = 0.3 / sqrt(a*peak*peak + n + j), constant, total = 0.0, term, s
     cdef int side, k

@@ -13,7 +13,7 @@ from typing import Any
 from .core import scalar, sweeps
 from .core.scalar import Active
 from .core.tape import Tape
-from .pytrees import NUMBER, flatten, leaf_path, plain_tree, unflatten
+from .pytrees import NUMBER, flatten, leaf_path, plain_tree, same_structure, unflatten
 
 Function = Callable[..., Any]
 ArgNums = int | Sequence[int]
@@ -113,7 +113,7 @@ class _Inputs:
 
 def _numbers_like(transform, what, tree, structure):
     leaves, given = flatten(tree)
-    if given != structure:
+    if not same_structure(given, structure):
         raise ValueError(f"{transform}: {what} has the structure {_shown(given)} where {_shown(structure)} is needed")
     for index, leaf in enumerate(leaves):
         if not isinstance(leaf, (float, int, Active)) or isinstance(leaf, bool):

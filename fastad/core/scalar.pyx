@@ -125,6 +125,7 @@ cdef extern from *:
     ctypedef struct PyTypeObject:
         void (*tp_dealloc)(PyObject*) noexcept
     int PyFloat_CheckExact(object x) noexcept
+    int PyLong_CheckExact(object x) noexcept
     PyObject* PyThreadState_GetDict() noexcept
 
 
@@ -169,6 +170,8 @@ cdef inline int32_t lift(CTape* t, object x) except -1:
         return (<Active>x).slot
     if PyFloat_CheckExact(x):
         return constant(t, PyFloat_AS_DOUBLE(x))
+    if PyLong_CheckExact(x):
+        return constant(t, x)
     return lift_slowly(t, x)
 
 
@@ -759,7 +762,9 @@ def first_not_float(list numbers):
     """Index of the first entry that is neither a float nor an active scalar of this trace, -1 if there is none."""
     cdef Py_ssize_t k
     for k in range(len(numbers)):
-        if not is_active(numbers[k]) and not isinstance(numbers[k], float):
+        if PyFloat_CheckExact(numbers[k]):
+            continue
+        if not isinstance(numbers[k], float) and not is_active(numbers[k]):
             return k
     return -1
 

@@ -1,4 +1,5 @@
-"""Rows of scipy.special made of logarithms, powers and angles, with the losses and transforms built on them."""
+"""Rows of scipy.special made of logarithms, powers and angles, with the losses and transforms built on
+them."""
 
 from .op import INF, POSITIVE, REAL, UNIT, Op
 

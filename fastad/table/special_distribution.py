@@ -1,4 +1,5 @@
-"""Rows of scipy.special for distribution functions and their inverses, differentiated where the density is known.
+"""Rows of scipy.special for distribution functions and their inverses, differentiated where the density is
+known.
 
 An inverse X of F has X' = 1/F' and X'' = -F''/F'**3. Counts that SciPy rounds down (k) have derivative zero.
 """
@@ -11,11 +12,12 @@ SHAPE = (0.5, 8.0)
 
 
 def distribution(name, inverse, density, log_slope, domain, upper="", flat="", order=()):
-    """Rows of a distribution function, of its complement (`upper`), if there is one, and of the inverse of one of them, by the
-    last operand.
+    """Rows of a distribution function, of its complement (`upper`), if there is one, and of the inverse of
+    one of them, by the last operand.
 
-    `density` and the slope of its logarithm, `log_slope`, hold {0} for the argument. The first entry of `inverse` is the sign of
-    the slope of what it inverts. The operands `flat` leave no trace in derivatives; the others before the last have no rule.
+    `density` and the slope of its logarithm, `log_slope`, hold {0} for the argument. The first entry of
+    `inverse` is the sign of the slope of what it inverts. The operands `flat` leave no trace in derivatives;
+    the others before the last have no rule.
     """
     arity = len(domain)
     names = OPERANDS[:arity]
@@ -24,11 +26,12 @@ def distribution(name, inverse, density, log_slope, domain, upper="", flat="", o
     slope, curve = density.format(last), f"{density.format(last)}*{log_slope.format(last)}"
     for function, sign in ((name, ""), (upper, "-")):
         if function:
-            yield Op(function, arity, v=f"special.{function}({operands})", domain=domain, scipy=function, **shared,
-                     **{f"d{last}": sign + slope, f"d{last}{last}": sign + curve})
+            yield Op(function, arity, v=f"special.{function}({operands})", domain=domain, scipy=function,
+                     **shared, **{f"d{last}": sign + slope, f"d{last}{last}": sign + curve})
     sign, function = inverse[0], inverse[1:]
     at = density.format("v")
-    yield Op(function, arity, v=f"special.{function}({operands})", domain=(*domain[:-1], UNIT), scipy=function, **shared,
+    yield Op(function, arity, v=f"special.{function}({operands})", domain=(*domain[:-1], UNIT),
+             scipy=function, **shared,
              **{f"d{last}": f"{sign}1.0 / {at}".removeprefix("+"),
                 f"d{last}{last}": f"-{log_slope.format('v')} / ({at}*{at})"})
 
@@ -39,7 +42,8 @@ def pair(j, k):
 
 
 def forward(t, x, slopes):
-    """Partials of F(x, t) by the operands `t` and `x`; slopes are f = dF/dx, g = -dF/dt, and those of f and g by x and t."""
+    """Partials of F(x, t) by the operands `t` and `x`; slopes are f = dF/dx, g = -dF/dt, and those of f and g
+    by x and t."""
     f, g, f_x, f_t, _, g_t = slopes
     return {f"d{x}": f, f"d{t}": f"-{g}", f"d{x}{x}": f_x, pair(t, x): f_t, f"d{t}{t}": f"-{g_t}"}
 
@@ -68,8 +72,10 @@ def parameter(x, p, slopes):
 
 def chndtr_slopes(x, k, t):
     """The slopes (see `forward`) of chndtr."""
-    below, f, g, above = (f"ncx2_density({x}, {k}{shift}, {t})" for shift in (" - 2.0", "", " + 2.0", " + 4.0"))
-    return f, g, f"(0.5*({below} - {f}))", f"(0.5*({g} - {f}))", f"(0.5*({f} - {g}))", f"(0.5*({above} - {g}))"
+    below, f, g, above = (f"ncx2_density({x}, {k}{shift}, {t})"
+                          for shift in (" - 2.0", "", " + 2.0", " + 4.0"))
+    return (f, g, f"(0.5*({below} - {f}))", f"(0.5*({g} - {f}))", f"(0.5*({f} - {g}))",
+            f"(0.5*({above} - {g}))")
 
 
 def nctdtr_slopes(n, t, x):
@@ -91,17 +97,23 @@ def ncfdtr_slopes(m, n, t, x):
             f"(0.5*({k1} - {k0})*{w_x})", f"(0.5*({k0} - {k1})*{w_x})", f"(0.25*({c1} - {c0}))")
 
 
-# The slope at {0} of the binomial, negative binomial, Poisson, chi-squared, F and t distributions, and of its logarithm.
-BINOMIAL = "beta_density(y - floor(x), floor(x) + 1.0, 1.0 - {0}, {0})", "(floor(x) / {0} - (y - floor(x) - 1.0) / (1.0 - {0}))"
-NEGATIVE = "beta_density(y, floor(x) + 1.0, {0}, 1.0 - {0})", "((y - 1.0) / {0} - floor(x) / (1.0 - {0}))"
+# The slope at {0} of the binomial, negative binomial, Poisson, chi-squared, F and t distributions, and of its
+# logarithm.
+BINOMIAL = ("beta_density(y - floor(x), floor(x) + 1.0, 1.0 - {0}, {0})",
+            "(floor(x) / {0} - (y - floor(x) - 1.0) / (1.0 - {0}))")
+NEGATIVE = ("beta_density(y, floor(x) + 1.0, {0}, 1.0 - {0})",
+            "((y - 1.0) / {0} - floor(x) / (1.0 - {0}))")
 POISSON = "gamma_density(floor(x) + 1.0, {0})", "(floor(x) / {0} - 1.0)"
 CHI2 = "(0.5*gamma_density(0.5*x, 0.5*{0}))", "((0.5*x - 1.0) / {0} - 0.5)"
 FISHER = "f_density(x, y, {0})", "((0.5*x - 1.0) / {0} - 0.5*(x + y)*x / (y + x*{0}))"
 STUDENT = "t_density(x, {0})", "(-(x + 1.0)*{0} / (x + {0}*{0}))"
-SMIRNOV = "smirnov_derivative(1.0, x, {0})", "(smirnov_derivative(2.0, x, {0}) / smirnov_derivative(1.0, x, {0}))"
-KOLMOGOROV = "kolmogorov_derivative(1.0, {0})", "(kolmogorov_derivative(2.0, {0}) / kolmogorov_derivative(1.0, {0}))"
+SMIRNOV = ("smirnov_derivative(1.0, x, {0})",
+           "(smirnov_derivative(2.0, x, {0}) / smirnov_derivative(1.0, x, {0}))")
+KOLMOGOROV = ("kolmogorov_derivative(1.0, {0})",
+              "(kolmogorov_derivative(2.0, {0}) / kolmogorov_derivative(1.0, {0}))")
 
-# Gamma distribution of rate x, shape y and argument z: its slope by x*z, and the slope of the logarithm of that.
+# Gamma distribution of rate x, shape y and argument z: its slope by x*z, and the slope of the logarithm of
+# that.
 G, G_LOG = "gamma_density(y, x*z)", "((y - 1.0) / (x*z) - 1.0)"
 
 # Tukey's quantile function Q(p, y) at the result: dQ/dp and its slopes, dQ/dy and its slope by y.
@@ -114,7 +126,8 @@ Q_YY = ("((log(v)*log(v)*log(v)*hyp1f1(3.0, 4.0, y*log(v))"
 
 DISTRIBUTION = (
     *distribution("bdtrc", "-bdtri", *BINOMIAL, (COUNT, TRIALS, UNIT), upper="bdtr", flat="x", order=(0, 1)),
-    *distribution("nbdtr", "+nbdtri", *NEGATIVE, (COUNT, TRIALS, UNIT), upper="nbdtrc", flat="x", order=(0, 1)),
+    *distribution("nbdtr", "+nbdtri", *NEGATIVE, (COUNT, TRIALS, UNIT), upper="nbdtrc", flat="x",
+                  order=(0, 1)),
     *distribution("pdtrc", "-pdtri", *POISSON, (COUNT, POSITIVE), upper="pdtr", flat="x", order=(0,)),
     *distribution("chdtr", "-chdtri", *CHI2, (SHAPE, POSITIVE), upper="chdtrc"),
     *distribution("fdtr", "+fdtri", *FISHER, (SHAPE, SHAPE, POSITIVE), upper="fdtrc"),
@@ -174,7 +187,8 @@ DISTRIBUTION = (
        domain=(POSITIVE, SHAPE, SHAPE),
        sym="exp(-(x + z)/2)*(x/z)**(y/4 - Rational(1, 2))*besseli(y/2 - 1, sqrt(x*z))/2"),
 
-    # Noncentral t distribution: nct_moment(j, n, t, x) is the mean of s**j phi(x s - t), where n s*s is chi-squared(n)
+    # Noncentral t distribution: nct_moment(j, n, t, x) is the mean of s**j phi(x s - t), where n s*s is
+    # chi-squared(n)
     Op("nctdtr", 3, v="special.nctdtr(x, y, z)", **forward("y", "z", nctdtr_slopes("x", "y", "z")),
        **unknown("x", 3), domain=(SHAPE, (-2.0, 2.0), (-4.0, 4.0)), scipy="nctdtr", sym=""),
     Op("nctdtrit", 3, v="special.nctdtrit(x, y, z)", **quantile("y", "z", nctdtr_slopes("x", "y", "v")),
@@ -190,8 +204,8 @@ DISTRIBUTION = (
            "*nct_moment(x + 4.0, y, z, u)", **unknown("xy", 4),
        domain=((0.0, 3.0), SHAPE, (-2.0, 2.0), (-4.0, 4.0)), order=(0,), sym=""),
 
-    # Noncentral F distribution through the noncentral beta one (a, b, t) at w: its density, and the drop of the distribution
-    # function as a grows by 1
+    # Noncentral F distribution through the noncentral beta one (a, b, t) at w: its density, and the drop of
+    # the distribution function as a grows by 1
     Op("ncfdtr", 4, v="special.ncfdtr(x, y, z, u)", **forward("z", "u", ncfdtr_slopes("x", "y", "z", "u")),
        **unknown("xy", 4), domain=(SHAPE, SHAPE, SHAPE, POSITIVE), scipy="ncfdtr", sym=""),
     Op("ncfdtri", 4, v="special.ncfdtri(x, y, z, u)", **quantile("z", "u", ncfdtr_slopes("x", "y", "z", "v")),

@@ -1,7 +1,7 @@
 """Rows of scipy.special for elliptic integrals and functions and the arithmetic-geometric mean.
 
-All derivatives go through Carlson's symmetric integrals (DLMF, chapter 19), which have no removable singularities. Those SciPy
-lacks are values of one helper, `carlson(k, x, y, z)`: the integral over t > 0 of
+All derivatives go through Carlson's symmetric integrals (DLMF, chapter 19), which have no removable
+singularities. Those SciPy lacks are values of one helper, `carlson(k, x, y, z)`: the integral over t > 0 of
 (t + x)**(-k1/2) * (t + y)**(-k2/2) * (t + z)**(-k3/2), where k1, k2, k3 are the decimal digits of k.
 """
 
@@ -10,7 +10,8 @@ from .unknown import unknown, unknown_second
 
 BELOW_ONE = (-INF, 1.0)
 
-# sin and cos squared of the amplitude x, and 1 - y sin(x)**2; half-turns of the amplitude, each adding two complete integrals.
+# sin and cos squared of the amplitude x, and 1 - y sin(x)**2; half-turns of the amplitude, each adding two
+# complete integrals.
 S = "sin(x - PI*rint(x / PI))"
 S2 = "(sin(x)*sin(x))"
 C2 = "(cos(x)*cos(x))"
@@ -27,7 +28,8 @@ E_YY = (f"(-0.125*{S}*{S2}*{S2}*carlson(133.0, {C2}, {D2}, 1.0)"
 F_YYY = (f"(0.9375*{S}*{S2}*{S2}*{S2}*carlson(171.0, {C2}, {D2}, 1.0)"
          f" + mulz(1.875*{TURNS}, carlson(171.0, 0.0, 1.0 - y, 1.0)))")
 
-# Jacobi's sn, cn, dn, and the second derivatives of the amplitude by argument and parameter, and by the parameter twice.
+# Jacobi's sn, cn, dn, and the second derivatives of the amplitude by argument and parameter, and by the
+# parameter twice.
 SN, CN, DN = "ellipj_0(x, y)", "ellipj_1(x, y)", "ellipj_2(x, y)"
 BY_M = "ellipj_dm(x, y)"
 BY_XM = f"(-{SN}*(0.5*{SN} + y*{CN}*{BY_M}) / {DN})"

@@ -1,5 +1,5 @@
-"""Rows of scipy.special around exp(x*x): error functions, the normal distribution, Dawson's integral, exponential,
-trigonometric and Fresnel integrals."""
+"""Rows of scipy.special around exp(x*x): error functions, the normal distribution, Dawson's integral,
+exponential, trigonometric and Fresnel integrals."""
 
 from .op import BALL, INF, POSITIVE, REAL, UNIT, Op
 from .unknown import unknown

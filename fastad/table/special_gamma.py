@@ -101,10 +101,10 @@ GAMMA = (
        domain=(POSITIVE, POSITIVE, UNIT), scipy="betaincc", sym=""),
     Op("betaincinv", 3, v="special.betaincinv(x, y, z)", dz="1.0 / beta_density(x, y, v, 1.0 - v)",
        dzz="((y - 1.0) / (1.0 - v) - (x - 1.0) / v) / (beta_density(x, y, v, 1.0 - v)"
-           "*beta_density(x, y, v, 1.0 - v))", **unknown("xy", 3), domain=(POSITIVE, POSITIVE, UNIT),
+           "*beta_density(x, y, v, 1.0 - v))", **unknown("xy", 3), domain=((0.5, INF), (0.5, INF), UNIT),
        scipy="betaincinv", sym=""),
     Op("betainccinv", 3, v="special.betainccinv(x, y, z)", dz="-1.0 / beta_density(x, y, v, 1.0 - v)",
        dzz="((y - 1.0) / (1.0 - v) - (x - 1.0) / v) / (beta_density(x, y, v, 1.0 - v)"
-           "*beta_density(x, y, v, 1.0 - v))", **unknown("xy", 3), domain=(POSITIVE, POSITIVE, UNIT),
+           "*beta_density(x, y, v, 1.0 - v))", **unknown("xy", 3), domain=((0.5, INF), (0.5, INF), UNIT),
        scipy="betainccinv", sym=""),
 )

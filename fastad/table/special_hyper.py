@@ -1,5 +1,5 @@
-"""Rows of scipy.special for hypergeometric functions and the solutions of Legendre's, Mathieu's, Weber's and the spheroidal
-equations, differentiated by their argument."""
+"""Rows of scipy.special for hypergeometric functions and the solutions of Legendre's, Mathieu's, Weber's and
+the spheroidal equations, differentiated by their argument."""
 
 from .op import BALL, INF, POSITIVE, REAL, Op
 from .unknown import unknown
@@ -31,7 +31,8 @@ _HYPER = (
            " + z)) - y*(y + 1.0))*v) / ((1.0 - z)*(1.0 + z))", **unknown("xy", 3),
        domain=((0.0, 2.0), (2.0, 5.0), BALL), order=(0,), scipy="lpmv", sym=""),
 
-    # Weber's equation: w'' = (y*y/4 - x - 1/2) w for D and V, w'' = (x - y*y/4) w for W; each function and its derivative
+    # Weber's equation: w'' = (y*y/4 - x - 1/2) w for D and V, w'' = (x - y*y/4) w for W; each function and
+    # its derivative
     Op("pbdv_0", 2, v="output_2_2(special.pbdv, 0, x, y)", dy="pbdv_1(x, y)", dyy="(0.25*y*y - x - 0.5)*v",
        **unknown("x", 2), domain=((-3.0, 3.0), (-5.0, 5.0)), scipy="pbdv:0", sym=""),
     Op("pbdv_1", 2, v="output_2_2(special.pbdv, 1, x, y)", dy="(0.25*y*y - x - 0.5)*pbdv_0(x, y)",
@@ -61,8 +62,8 @@ _HYPER = (
 
 
 def mathieu(name, value, sign, circle, slope, unit, domain):
-    """The two rows of a Mathieu function and its derivative by z: w'' = sign*(value - 2 y circle(2z)) w, with z counted in
-    `unit` radians and `slope` the derivative of circle."""
+    """The two rows of a Mathieu function and its derivative by z: w'' = sign*(value - 2 y circle(2z)) w, with
+    z counted in `unit` radians and `slope` the derivative of circle."""
     curve = f"({sign}*{unit}*({value}(x, y) - 2.0*y*{circle}(2.0*{unit}*z)))"
     change = f"(-4.0*{sign}*{unit}*{unit}*y*{slope}(2.0*{unit}*z))"
     shared = unknown("xy", 3) | {"domain": domain, "order": (0,), "sym": ""}
@@ -109,7 +110,5 @@ HYPER = (
     *spheroidal("pro_ang1", "pro_cv", "1.0", "1.0", (ORDERS, PARAMETERS, (0.0, 4.0), BALL)),
     *spheroidal("obl_ang1", "obl_cv", "1.0", "-1.0", (ORDERS, PARAMETERS, (0.0, 4.0), BALL)),
     *spheroidal("pro_rad1", "pro_cv", "1.0", "1.0", (ORDERS, PARAMETERS, (0.5, 4.0), (1.0, INF))),
-    *spheroidal("pro_rad2", "pro_cv", "1.0", "1.0", (ORDERS, PARAMETERS, (0.5, 4.0), (1.0, INF))),
     *spheroidal("obl_rad1", "obl_cv", "-1.0", "1.0", (ORDERS, PARAMETERS, (0.5, 4.0), POSITIVE)),
-    *spheroidal("obl_rad2", "obl_cv", "-1.0", "1.0", (ORDERS, PARAMETERS, (0.5, 4.0), POSITIVE)),
 )

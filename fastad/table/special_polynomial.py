@@ -1,7 +1,8 @@
-"""Rows of scipy.special for orthogonal polynomials, differentiated by their argument; degrees and parameters have no rules.
+"""Rows of scipy.special for orthogonal polynomials, differentiated by their argument; degrees and parameters
+have no rules.
 
-A derivative lowers the degree by one, and SciPy's functions of a negative degree are not all zero: `mulz` with a factor that
-vanishes there keeps them out.
+A derivative lowers the degree by one, and SciPy's functions of a negative degree are not all zero: `mulz`
+with a factor that vanishes there keeps them out.
 """
 
 from .op import BALL, REAL, UNIT, Op

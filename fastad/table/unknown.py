@@ -6,13 +6,14 @@ from .op import OPERANDS, UNKNOWN
 
 
 def unknown(operands, arity):
-    """Partials of a row without rules for `operands` (of its `arity`): a dict giving UNKNOWN for each first partial by one of
-    them and each second partial that involves one."""
+    """Partials of a row without rules for `operands` (of its `arity`): a dict giving UNKNOWN for each first
+    partial by one of them and each second partial that involves one."""
     pairs = combinations_with_replacement(OPERANDS[:arity], 2)
     names = list(operands) + [j + k for j, k in pairs if j in operands or k in operands]
     return {"d" + name: UNKNOWN for name in names}
 
 
 def unknown_second(arity):
-    """Partials of a row that has rules of first order only: a dict giving UNKNOWN for every second partial."""
+    """Partials of a row that has rules of first order only: a dict giving UNKNOWN for every second
+    partial."""
     return {"d" + j + k: UNKNOWN for j, k in combinations_with_replacement(OPERANDS[:arity], 2)}
