@@ -1,8 +1,8 @@
 """Checking derivatives against extrapolated central differences.
 
-Differences with steps h, h/2, h/4 ... are the first column of a triangular table; each further column removes the
-next even power of h, and neighbours in the table tell how far the limit still is: C. J. F. Ridders, Accurate
-computation of F'(x) and F'(x) F''(x), Advances in Engineering Software 4 (1982) 75-76.
+Differences with steps h, h/2, h/4 ... are the first column of a triangular table; each further column removes
+the next even power of h, and neighbours in the table tell how far the limit still is: C. J. F. Ridders,
+Accurate computation of F'(x) and F'(x) F''(x), Advances in Engineering Software 4 (1982) 75-76.
 """
 
 import math
@@ -25,16 +25,19 @@ _ORDINALS = ("first", "second", "third", "fourth")
 
 
 class _Function:
-    """f as a function of a flat list of numbers around the point `args`; its results are arrays of numbers (m,)."""
+    """f as a function of a flat list of numbers around the point `args`; its results are arrays (m,).
 
-    def __init__(self, f, args):
+    magnitude (m,): the size of the terms that make up a result, whose rounding errors a small one inherits.
+    """
+
+    def __init__(self, f, args, magnitude):
         self.f, self.args = f, args
         self.leaves, self.structure = flatten(args)
         # Powers of two: a step along one coordinate is then exact.
         self.sizes = np.array([2.0 ** round(math.log2(abs(x))) if 0.0 < abs(x) < math.inf else 1.0
                                for x in self.leaves])
         self.result = f(*args)
-        self.values = self.numbers(self.result)
+        self.magnitude = np.maximum(np.abs(self.numbers(self.result)), magnitude)
         self.several = flatten(self.result)[1] is not NUMBER
 
     def numbers(self, tree):
@@ -42,12 +45,12 @@ class _Function:
 
     def moved(self, direction, h):
         """f(x + h direction) (m,), or None where f is not finite."""
-        leaves = [type(x)(x + h * t) if t else x for x, t in zip(self.leaves, direction)]
+        leaves = [type(x)(x + h * t) if t else x for x, t in zip(self.leaves, direction, strict=True)]
         try:
             values = self.numbers(self.f(*unflatten(self.structure, leaves)))
         except (ArithmeticError, ValueError):
             return None
-        return values if values.shape == self.values.shape and np.isfinite(values).all() else None
+        return values if values.shape == self.magnitude.shape and np.isfinite(values).all() else None
 
     def where(self, index):
         """Number `index` of the arguments in words: "argument 1['w'][0]"."""
@@ -58,7 +61,7 @@ class _Function:
 def _extrapolate(function, direction, best, first, last):
     """Tries steps 2^first, 2^(first-1) ... 2^last along a direction.
 
-    `best` (2, 3, m): score, estimate and error of what has the least relative and what has the least absolute error.
+    `best` (2, 3, m): score, estimate and error of what has the least relative and the least absolute error.
     """
     above = []
     for exponent in range(first, last - 1, -1):
@@ -72,7 +75,7 @@ def _extrapolate(function, direction, best, first, last):
         for k in range(min(len(above), _COLUMNS)):
             estimate = row[k] + (row[k] - above[k]) / (4.0 ** (k + 1) - 1.0)
             error = np.maximum(np.abs(estimate - row[k]), np.abs(estimate - above[k])) + rounding
-            for kept, score in zip(best, (error / np.abs(estimate), error)):
+            for kept, score in zip(best, (error / np.abs(estimate), error), strict=True):
                 kept[:] = np.where(score < kept[0], [score, estimate, error], kept)
             row.append(estimate)
         above = row
@@ -82,7 +85,7 @@ def _extrapolate(function, direction, best, first, last):
 
 def _differences(function, direction):
     """Derivatives along a direction and their errors (2, m); infinite where f is not finite on both sides."""
-    best = np.full((2, 3, len(function.values)), np.inf)
+    best = np.full((2, 3, len(function.magnitude)), np.inf)
     _extrapolate(function, direction, best, _FIRST, _LAST)
     exponent = math.frexp(np.abs(direction).max())[1]
     if exponent < 0 and (best[0, 0] > _SETTLED).any():
@@ -93,47 +96,45 @@ def _differences(function, direction):
 
 
 class _Order:
-    """Derivatives of one order: fastad's products with the Jacobian J of `function`, and differences of it.
+    """Derivatives of one order: fastad's products with the Jacobian J of `function` beside differences of it.
 
     products: name -> t -> J t; rows: cotangents w (m,) with fastad's w^T J (n,), which `reverse` names.
     """
 
     def __init__(self, name, order, function, products, cotangents):
         self.name, self.order, self.function, self.products = name, order, function, products
-        _, vjp_fun = vjp(function.f, *function.args)
-        structure = flatten(function.result)[1]
+        vjp_fun, structure = vjp(function.f, *function.args)[1], flatten(function.result)[1]
         self.reverse = "vjp" if order == 1 and function.several else " of ".join(["grad"] * order)
         self.rows = [(w, function.numbers(vjp_fun(unflatten(structure, w.tolist())))) for w in cotangents]
 
     def check(self, draw):
-        """AssertionError for the first product or row that is wrong, by a single coordinate if there is one."""
+        """AssertionError for the first product or row that is wrong, by a coordinate if there is one."""
         n = len(self.function.leaves)
         units = [(unit, k) for k, unit in enumerate(np.diag(self.function.sizes))]
         others = [(self.function.sizes * _signed(draw, n), None) for _ in range(_RANDOM * (n > 1))]
         for direction, k in units * (n <= _FEW) + others:
             fault = self._fault(direction, k)
-            if fault and k is None:
-                fault = next(filter(None, (self._fault(*unit) for unit in units)), fault)
             if fault:
-                raise AssertionError(fault)
+                raise AssertionError(next(filter(None, (self._fault(*unit) for unit in units)), fault))
 
     def _fault(self, direction, k):
         """What differs along a direction (n,), which is coordinate k or None; None if nothing does."""
         size = 1.0 if k is None else direction[k]
         with np.errstate(all="ignore"):
             estimates, errors = _differences(self.function, direction)
+            errors += _EPS * self.function.magnitude * np.minimum(np.abs(direction), 1.0).max()
             tangents = unflatten(self.function.structure, direction.tolist())
             for label, product in self.products.items():
                 for i, number in enumerate(self.function.numbers(product(tangents))):
                     if _differ(number, estimates[i], errors[i]):
-                        return self._message(label, k, i, number / size, estimates[i] / size)
+                        return self._message(label, k, i, float(number / size), float(estimates[i] / size))
             for w, adjoints in self.rows:
                 terms, used = adjoints * direction, w != 0.0
                 number, estimate = terms.sum(), w[used] @ estimates[used]
                 error = np.abs(w[used]) @ errors[used] + len(terms) * _EPS * np.abs(terms).sum()
                 if _differ(number, estimate, error):
-                    i = int(np.argmax(w)) if used.sum() == 1 else None
-                    return self._message(self.reverse, k, i, number / size, estimate / size)
+                    only = int(np.argmax(w)) if used.sum() == 1 else None
+                    return self._message(self.reverse, k, only, float(number / size), float(estimate / size))
 
     def _message(self, label, k, i, number, estimate):
         ordinal = _ORDINALS[self.order - 1] if self.order <= len(_ORDINALS) else f"order {self.order}"
@@ -141,12 +142,11 @@ class _Order:
         if self.order > 1 and i is not None:
             by = f"{self.function.where(i)} and {by}"
         elif self.function.several:
-            where = "s, weighted" if i is None else leaf_path(self.function.result, i)
-            result = f", result{where},"
-        off = abs(number - estimate)
-        return (f"{ordinal} derivative ({label}) of {self.name}{result} by {by}: fastad gives {float(number)!r}, "
-                f"differences give {float(estimate)!r} (off by {off:.2g}, relative "
-                f"{off / max(abs(number), abs(estimate)):.2g}), at {', '.join(map(repr, self.function.args))}")
+            result = f", result{'s, weighted' if i is None else leaf_path(self.function.result, i)},"
+        off, at = abs(number - estimate), ", ".join(map(repr, self.function.args))
+        relative = off / max(abs(number), abs(estimate))
+        return (f"{ordinal} derivative ({label}) of {self.name}{result} by {by}: fastad gives {number!r}, "
+                f"differences give {estimate!r} (off by {off:.2g}, relative {relative:.2g}), at {at}")
 
 
 def _differ(number, estimate, error):
@@ -155,44 +155,45 @@ def _differ(number, estimate, error):
 
 
 def _signed(draw, m):
-    # Few bits: steps along a random direction are exact too.
+    # Few bits, so that steps along a random direction are exact too.
     return np.array([draw.choice((-1.0, 1.0)) * draw.randint(4, 8) / 8.0 for _ in range(m)])
 
 
-def _weights(draw, values):
+def _weights(draw, sizes):
     """Random weights (m,) that let every result count about the same."""
-    sizes = np.abs(values)
-    return _signed(draw, len(values)) / np.where((sizes > 0.0) & np.isfinite(sizes), sizes, 1.0)
+    return _signed(draw, len(sizes)) / np.where((sizes > 0.0) & np.isfinite(sizes), sizes, 1.0)
 
 
 def check_derivatives(f, *args, order=2):
     """None if fastad's derivatives of f at args, up to `order`, agree with differences; else AssertionError.
 
-    args are floats or nestings of them, and so is f's result. First derivatives (jvp; grad or vjp) are compared with
-    differences of f, second ones (jvp of grad, grad of grad, hvp) with differences of the gradient, and so on; where
-    f has several results, with those of a weighted sum of them. Steps go along each coordinate of up to 12 numbers
-    and along three random directions, the same at every call. The message says which derivative by which argument
-    differs first, fastad's number and that of the differences (unit: f's over the argument's), and the point.
+    args are floats or nestings of them, and so is f's result. First derivatives (jvp; grad or vjp) are
+    compared with differences of f, second ones (jvp of grad, grad of grad, hvp) with those of the gradient
+    (or of a weighted sum's), and so on. Steps go along each coordinate of up to 12 numbers and three random
+    directions, always the same. The message says which derivative by which argument differs, fastad's number
+    and that of the differences (unit: f's over the argument's), and the point.
 
-    What is wrong by more than 1e-6 (relative) is reported. A derivative too small to show next to the rounding errors
-    of f is not judged. f must be finite on both sides of args. TypeError for what is no real number.
+    What is wrong by more than 1e-6 (relative) is reported; what is lost in the rounding errors of f is not
+    judged. f must be finite on both sides of args. TypeError for what is no real number.
     """
     draw = random.Random(0)
     vjp(f, *args)  # its TypeError comes first
-    name, weighted = getattr(f, "__name__", type(f).__name__), None
+    name, scalar, magnitude = getattr(f, "__name__", type(f).__name__), None, 0.0
     for k in range(1, order + 1):
-        function = _Function(f, args)
+        function = _Function(f, args, magnitude)
         if not function.leaves:
             return
-        m = len(function.values)
-        cotangents = [_weights(draw, function.values) for _ in range(_RANDOM)] if m > _FEW else list(np.eye(m))
+        m = len(function.magnitude)
+        cotangents = np.eye(m) if m <= _FEW else [_weights(draw, function.magnitude) for _ in range(_RANDOM)]
         products = {"jvp" + " of grad" * (k - 1): lambda t, f=f: jvp(f, args, t)[1]}
         if k > 1:
-            products["hvp" + " of grad" * (k - 2)] = lambda t, g=weighted: hvp(g, args, t)
+            products["hvp" + " of grad" * (k - 2)] = lambda t, g=scalar: hvp(g, args, t)
         _Order(name, k, function, products, cotangents).check(draw)
-        weighted = _sum(f, _weights(draw, function.values)) if function.several else f
-        f = grad(weighted, tuple(range(len(args))))
+        weights = _weights(draw, function.magnitude) if function.several else np.ones(1)
+        scalar = _weighted(f, weights) if function.several else f
+        magnitude = np.abs(weights) @ function.magnitude / np.maximum(function.sizes, 1.0)
+        f = grad(scalar, tuple(range(len(args))))
 
 
-def _sum(f, weights):
-    return lambda *args: sum(w * y for w, y in zip(weights.tolist(), flatten(f(*args))[0]))
+def _weighted(f, weights):
+    return lambda *args: sum(w * y for w, y in zip(weights.tolist(), flatten(f(*args))[0], strict=True))

@@ -6,7 +6,6 @@ import os
 import sys
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_FOREIGN = tuple(os.sep + name + os.sep for name in ("numpy", "scipy", "optree"))
 
 
 class TraceError(TypeError):
@@ -21,11 +20,17 @@ class FormatError(ValueError):
     """A file is not a program of fastad, or is damaged."""
 
 
+def _library_folders():
+    """Folders whose frames are not the user's: fastad and the libraries that call it."""
+    modules = (sys.modules.get(name) for name in ("numpy", "scipy", "optree"))
+    return (_PACKAGE, *(os.path.dirname(module.__file__) + os.sep for module in modules if module is not None))
+
+
 def _user_frame():
+    folders = _library_folders()
     frame = sys._getframe(1)
     while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith(_PACKAGE) and not any(part in name for part in _FOREIGN):
+        if not frame.f_code.co_filename.startswith(folders):
             return frame
         frame = frame.f_back
     return None

@@ -5,6 +5,7 @@ indices; what answers a question (`isnan`, `isclose`, ...) answers with a plain 
 domain active values give NaN or infinity, as np.float64, where `math` raises ValueError.
 """
 
+import functools
 import math as _math
 from math import comb, e, factorial, gcd, inf, isqrt, lcm, nan, perm, pi, tau
 
@@ -56,9 +57,24 @@ def hypot(*coordinates):
     """math.hypot of any number of coordinates, also active ones; its derivative at the origin is zero by convention."""
     if not _any_active(*coordinates):
         return _math.hypot(*coordinates)
-    total = fabs(coordinates[0])
-    for x in coordinates[1:]:
-        total = _apply("hypot", total, x)
+    if len(coordinates) < 3:
+        return _apply("hypot", *coordinates) if len(coordinates) == 2 else fabs(coordinates[0])
+    largest = 0.0
+    for x in coordinates:
+        largest = _apply("maximum", largest, fabs(stop_gradient(x)))
+    if not 0.0 < plain(largest) < inf:
+        return functools.reduce(lambda x, y: _apply("hypot", x, y), coordinates)
+    # Divided by a power of two no square overflows, and none that matters is lost.
+    scale = exp2(floor(log2(largest)))
+    shares = [x / scale for x in coordinates]
+    return scale * sqrt(_dot(shares, shares))
+
+
+def _dot(p, q):
+    """The sum of products of two sequences, term by term from the left."""
+    total = 0.0
+    for a, b in zip(p, q, strict=True):
+        total = total + a * b
     return total
 
 
@@ -105,14 +121,14 @@ def sumprod(p, q, /):
         raise ValueError("Inputs are not the same length")
     if not _any_active(*p, *q):
         return sum(a * b for a, b in zip(p, q)) if not hasattr(_math, "sumprod") else _math.sumprod(p, q)
-    return fsum(a * b for a, b in zip(p, q))
+    products = [a * b for a, b in zip(p, q, strict=True)]
+    errors = [stop_gradient(fma(a, b, -c)) for a, b, c in zip(p, q, products, strict=True)]
+    return fsum(products + errors)
 
 
 def fma(x, y, z, /):
-    """math.fma (Python 3.13) for active values: x*y + z, with the rounding of both operations."""
-    if not _any_active(x, y, z) and hasattr(_math, "fma"):
-        return _math.fma(x, y, z)
-    return x * y + z
+    """math.fma (Python 3.13), also of active values: x*y + z with one rounding."""
+    return _apply("fma", x, y, z) if _any_active(x, y, z) or not hasattr(_math, "fma") else _math.fma(x, y, z)
 
 
 def isclose(a, b, *, rel_tol=1e-09, abs_tol=0.0):

@@ -17,6 +17,10 @@ class Nesting:
     def __init__(self, template):
         self.template = template
 
+    def frozen(self):
+        """The same structure, whatever becomes of the tree it was read from."""
+        return Nesting(rebuild(self.template, [0.0] * len(leaves_of(self.template))))
+
     def spec(self):
         """The structure as optree knows it."""
         import optree
@@ -49,6 +53,11 @@ def unflatten(structure, leaves):
         return rebuild(structure.template, leaves)
     import optree
     return optree.tree_unflatten(structure, leaves)
+
+
+def frozen(structure):
+    """A structure that outlives changes of the tree it was read from."""
+    return structure.frozen() if type(structure) is Nesting else structure
 
 
 def same_structure(one, other):

@@ -13,7 +13,8 @@ from typing import Any
 from .core import scalar, sweeps
 from .core.scalar import Active
 from .core.tape import Tape
-from .pytrees import NUMBER, flatten, leaf_path, plain_tree, same_structure, unflatten
+from .errors import TraceError
+from .pytrees import NUMBER, flatten, frozen, leaf_path, plain_tree, same_structure, unflatten
 
 Function = Callable[..., Any]
 ArgNums = int | Sequence[int]
@@ -46,6 +47,9 @@ class _Trace:
         return plain_tree(tree) if self.opened else tree
 
 
+_ALL = object()
+
+
 # ---- arguments ---------------------------------------------------------------------------------------------------------
 
 def _positions(name, argnums, count):
@@ -59,17 +63,21 @@ def _positions(name, argnums, count):
         if not -count <= k < count:
             raise ValueError(f"argnums={argnums!r}: {name} was called with {count} positional "
                              f"argument{'s' * (count != 1)}; arguments passed by keyword are not differentiated")
-    return [k % count for k in positions], single
+    positions = [k % count for k in positions]
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"argnums={argnums!r} names an argument of {name} twice")
+    return positions, single
 
 
 def _refuse(transform, name, position, tree, index, leaf):
-    where = f"argument {position}" + (leaf_path(tree, index) and f", at {leaf_path(tree, index)}")
-    kind = type(leaf).__name__
+    path = "" if tree is None else leaf_path(tree, index)
+    where = f"argument {position}" + (f", at {path}," if path else "")
+    kind = "None" if leaf is None else ("an " if type(leaf).__name__[0] in "aeiou" else "a ") + type(leaf).__name__
     if isinstance(leaf, int) and not isinstance(leaf, bool):
         advice = f"pass {leaf}.0"
     else:
         advice = "pass floats there, or differentiate with respect to other arguments (argnums)"
-    return TypeError(f"{transform} of {name}: {where}, is {'an' if kind[0] in 'aeiou' else 'a'} {kind}, which has no derivative; {advice}")
+    return TypeError(f"{transform} of {name}: {where} is {kind}, which has no derivative; {advice}")
 
 
 class _Inputs:
@@ -78,10 +86,12 @@ class _Inputs:
     leaves: the numbers; actives: the active scalars in their place; `rebuild` gives lists of results the structure again.
     """
 
-    def __init__(self, transform, f, trace, args, argnums=None):
-        positions, self.single = (range(len(args)), False) if argnums is None else _positions(_name(f), argnums, len(args))
+    def __init__(self, transform, f, trace, args, argnums=_ALL):
+        positions, self.single = (range(len(args)), False) if argnums is _ALL else _positions(_name(f), argnums, len(args))
         self.leaves, self.parts = [], []
         for k in positions:
+            if args[k] is None:
+                raise _refuse(transform, _name(f), k, None, 0, None)
             leaves, structure = flatten(args[k])
             bad = scalar.first_not_float(leaves)
             if bad >= 0:
@@ -95,6 +105,11 @@ class _Inputs:
 
     def _trees(self, numbers):
         return [unflatten(structure, numbers[start:stop]) for structure, start, stop in self.parts]
+
+    def freeze(self):
+        """Keeps the structure of the arguments as it is now, for a function that outlives the trace; returns self."""
+        self.parts = [(frozen(structure), start, stop) for structure, start, stop in self.parts]
+        return self
 
     def rebuild(self, numbers):
         """A list of one number per input in the structure of the arguments, np.float64 where the argument was one."""
@@ -116,13 +131,15 @@ def _numbers_like(transform, what, tree, structure):
     if not same_structure(given, structure):
         raise ValueError(f"{transform}: {what} has the structure {_shown(given)} where {_shown(structure)} is needed")
     for index, leaf in enumerate(leaves):
-        if not isinstance(leaf, (float, int, Active)) or isinstance(leaf, bool):
+        if not _is_real(leaf):
             raise TypeError(f"{transform}: {what}{leaf_path(tree, index)} must be a real number, not {type(leaf).__name__}")
     return [leaf if type(leaf) is Active else float(leaf) for leaf in leaves]
 
 
 def _shown(structure):
-    return "of a number" if structure is NUMBER else str(structure).removeprefix("PyTreeSpec(").replace(", namespace='fastad')", "")
+    if structure is NUMBER:
+        return "of a number"
+    return str(structure).removeprefix("PyTreeSpec(").removesuffix(")").removesuffix(", namespace='fastad'")
 
 
 def _tuple(transform, primals):
@@ -148,6 +165,8 @@ def _scalar_result(transform, f, result):
 
 def _results(transform, f, result):
     """(numbers, structure) of a result that may be any nesting of real numbers."""
+    if result is None:
+        raise TypeError(f"{transform}: {_name(f)} returned None (is a return missing?)")
     leaves, structure = flatten(result)
     for index, leaf in enumerate(leaves):
         if not _is_real(leaf):
@@ -173,8 +192,10 @@ def value_and_grad(f: Function, argnums: ArgNums = 0, has_aux: bool = False) -> 
     argument's; argnums may be a tuple, then so is the gradient. TypeError if the result is not a real scalar or an argument
     is not made of floats; ValueError for argnums out of range. One reverse sweep (Linnainmaa 1976).
     """
-    transform = "value_and_grad"
+    return _value_and_grad("value_and_grad", f, argnums, has_aux)
 
+
+def _value_and_grad(transform, f, argnums, has_aux):
     @functools.wraps(f, updated=())
     def value_and_grad_of_f(*args, **kwargs):
         with _Trace() as trace:
@@ -190,7 +211,7 @@ def value_and_grad(f: Function, argnums: ArgNums = 0, has_aux: bool = False) -> 
 
 def grad(f: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
     """A function of f's arguments that gives df/darg; with has_aux (gradient, aux). Otherwise as `value_and_grad`."""
-    both = value_and_grad(f, argnums, has_aux)
+    both = _value_and_grad("grad", f, argnums, has_aux)
 
     @functools.wraps(f, updated=())
     def grad_of_f(*args, **kwargs):
@@ -215,9 +236,10 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
 def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
     """(value, jvp_fun): jvp_fun(*tangents) is the tangent at primals, without another run of f, any number of times."""
     with _Trace() as trace:
-        inputs = _Inputs("linearize", f, trace, primals)
+        inputs = _Inputs("linearize", f, trace, primals).freeze()
         result = f(*inputs.args)
         outputs, structure = _results("linearize", f, result)
+        structure = frozen(structure)
         tape = trace.tape
         tape.retained = True
 
@@ -235,9 +257,10 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
     The cotangent has the structure of f's result. Inside another trace the result is active if the cotangent is.
     """
     with _Trace() as trace:
-        inputs = _Inputs("vjp", f, trace, primals)
+        inputs = _Inputs("vjp", f, trace, primals).freeze()
         result = f(*inputs.args)
         outputs, structure = _results("vjp", f, result)
+        structure = frozen(structure)
         tape = trace.tape
         tape.retained = True
 
@@ -251,7 +274,12 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
 
 def _records(tape, seeds):
     """Whether a sweep over a kept tape must be recorded: its own trace goes on, or a seed belongs to the trace in progress."""
-    return scalar.in_progress(tape) or any([scalar.is_active(seed) for seed in seeds])
+    if scalar.in_progress(tape):
+        return True
+    if tape.growing:
+        raise TraceError("the function returned by vjp or linearize was called in another thread while the trace it belongs to goes on; "
+                         "call it in the thread that made it, or after the trace has ended")
+    return any([scalar.is_active(seed) for seed in seeds])
 
 
 def jacobian(f: Function, argnums: ArgNums = 0, mode: str = "auto") -> Function:

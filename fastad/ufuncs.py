@@ -1,6 +1,8 @@
 """NumPy and SciPy ufuncs called on active scalars."""
 
+import math
 import numbers
+import operator
 
 import numpy as np
 
@@ -22,12 +24,15 @@ def modf(x):
 
 def frexp(x):
     """Mantissa (active, in [0.5, 1)) and exponent (int) of an active scalar, as math.frexp."""
-    import math
     _, exponent = math.frexp(scalar.plain(x))
     return apply("ldexp", x, -exponent), exponent
 
 
 _COMPOSED = {np.divmod: _divmod, np.modf: modf, np.frexp: frexp}
+
+# Of tracked whole numbers and decisions only; the result is a plain number.
+_BITWISE = {np.bitwise_and: operator.and_, np.bitwise_or: operator.or_, np.bitwise_xor: operator.xor,
+            np.left_shift: operator.lshift, np.right_shift: operator.rshift, np.invert: operator.invert}
 
 
 def call_ufunc(ufunc, method, inputs, kwargs):
@@ -36,12 +41,15 @@ def call_ufunc(ufunc, method, inputs, kwargs):
     if method != "__call__":
         raise TraceError(f"{code} at {place}: {ufunc.__name__}.{method} does not take active scalars; use the function itself")
     if kwargs.keys() - {"dtype"} or np.dtype(kwargs.get("dtype", float)) != np.float64:
-        raise TraceError(f"{code} at {place}: {ufunc.__name__} of active scalars takes no {', '.join(kwargs)}")
+        raise TraceError(f"{code} at {place}: {ufunc.__name__} of active scalars takes no {', '.join(kwargs)}; "
+                         "leave it out and use the result")
     for x in inputs:
         if isinstance(x, (np.ndarray, complex)) and not (isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "fiub"):
             place, code = user_line()
             raise TraceError(f"{code} at {place}: {ufunc.__name__} of an active scalar and {type(x).__name__} is not "
                              "supported; write the loop over the elements")
+    if ufunc in _BITWISE and all(scalar.is_whole(x) for x in inputs):
+        return _BITWISE[ufunc](*(scalar.plain(x) for x in inputs))
     call = UFUNCS.find(ufunc) or _COMPOSED.get(ufunc)
     if call is None:
         place, code = user_line()

@@ -20,6 +20,7 @@ from fastad.core.tape cimport (
 )
 
 import math as _math
+import operator as _operator
 
 include "generated/value.pxi"
 
@@ -389,6 +390,8 @@ cdef int32_t record(CTape* t, int op, int32_t a, int32_t b) except -1:
     if a_constant and (b_constant or ARITY[op] == 1):
         return constant(t, value_of(op, t.v[a], t.v[b]))
     if op == OP_MULTIPLY or op == OP_MULZ:
+        if op == OP_MULZ and ((a_constant and t.v[a] == 0.0) or (b_constant and t.v[b] == 0.0)):
+            return constant(t, 0.0)
         if b_constant and t.v[b] == 1.0:
             return a
         if a_constant and t.v[a] == 1.0:
@@ -398,6 +401,8 @@ cdef int32_t record(CTape* t, int op, int32_t a, int32_t b) except -1:
         if a_constant and t.v[a] == -1.0:
             return append(t, OP_NEGATIVE, b, 0, -t.v[b])
     elif op == OP_POWER and b_constant:
+        if t.v[b] == 0.0:
+            return constant(t, 1.0)
         if t.v[b] == 1.0:
             return a
         if t.v[b] == 2.0:
@@ -434,7 +439,7 @@ cdef object whole_number(x):
     cdef CTape* t = tape_in_progress()
     if not isinstance(x, Active):
         return x
-    return int(value_in(x)) if KIND[t.opcode[own_slot(t, x)]] else NotImplemented
+    return _plain(t, x) if KIND[t.opcode[own_slot(t, x)]] else NotImplemented
 
 
 @cython.final
@@ -446,7 +451,8 @@ cdef class Active:
     derivative (`float(x)`, `math.sin(x)`, storing it in an ndarray) raises `fastad.TraceError`.
     """
 
-    def __init__(self):
+    def __cinit__(self):
+        # Those that fastad makes do not come this way.
         raise TypeError("active values are made by fastad.grad and the other transforms; pass them a plain float")
 
     def __add__(x, y):
@@ -519,7 +525,7 @@ cdef class Active:
         number = whole_number(self)
         if number is NotImplemented:
             raise TypeError("an active float cannot be interpreted as an integer; use int(x) or fastad.math.floor(x)")
-        return number
+        return int(number)
 
     def __round__(self, digits=None):
         return round(value_in(self), digits)
@@ -549,7 +555,10 @@ cdef class Active:
         return _bitwise("__rshift__", x, y)
 
     def __invert__(self):
-        return ~self.__index__()
+        number = whole_number(self)
+        if number is NotImplemented:
+            raise TypeError("bad operand type for unary ~: an active float")
+        return not number if type(number) is bool else ~number
 
     # What would lose the derivative.
 
@@ -603,8 +612,8 @@ cdef class Active:
         return value_in(self).is_integer()
 
     def as_integer_ratio(self):
-        """The value as a pair of ints; a plain number, without derivative."""
-        return value_in(self).as_integer_ratio()
+        """The value as a pair of ints, if it has no derivative to lose; else TraceError."""
+        return float(self).as_integer_ratio()
 
     def hex(self):
         """The value in hexadecimal, as float.hex."""
@@ -628,14 +637,16 @@ cdef object _plain(CTape* t, Active x):
     """The value as a plain float, int or bool for printing."""
     cdef double v = t.v[own_slot(t, x)]
     cdef int kind = KIND[t.opcode[x.slot]]
-    return v if kind == 0 or v - v != 0.0 else int(v) if kind == 1 else v != 0.0
+    if kind == 0 or v - v != 0.0:
+        return v
+    return int(v) if kind == 1 else bool(v)
 
 
 cdef object _bitwise(str name, x, y):
     x, y = whole_number(x), whole_number(y)
     if x is NotImplemented or y is NotImplemented:
         return NotImplemented
-    return getattr(x, name)(y)
+    return getattr(_operator, name)(x, y)
 
 
 # ---- traces ------------------------------------------------------------------------------------------------------------------
@@ -779,3 +790,8 @@ def typed_as(list originals, list numbers):
                 typed = list(numbers)
             typed[k] = type(originals[k])(numbers[k])
     return typed
+
+
+def is_whole(x):
+    """Whether x is an int (of Python or NumPy), a bool, or a tracked whole number or decision."""
+    return hasattr(x, "__index__") and whole_number(x) is not NotImplemented

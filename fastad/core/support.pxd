@@ -10,8 +10,12 @@ from libc.math cimport remainder as ieee_remainder
 
 
 cdef inline double mulz(double x, double y) noexcept nogil:
-    # Zero wins over infinity and NaN: the product of an adjoint and a partial (a select, not a jump).
-    return 0.0 if x == 0.0 else x * y
+    # The product of the chain rule: zero wins over infinity and NaN.
+    return 0.0 if x == 0.0 or y == 0.0 else x * y
+
+
+cdef inline double div0(double x, double y) noexcept nogil:
+    return 0.0 if y == 0.0 else x / y
 
 
 cdef inline double divz(double x, double y) noexcept nogil:

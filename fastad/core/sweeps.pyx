@@ -6,6 +6,9 @@ tangent           t[i] = sum over operands k of t[k] * dphi_i/dk
 reverse           w[k] += w[i] * dphi_i/dk, from the last instruction to the first
 reverse-tangent   the reverse sweep and its derivative along t: s[k] += s[i] * dphi_i/dk + w[i] * sum over j of d2phi_i/dkdj * t[j]
 
+In these products zero wins over infinity and NaN, whichever factor is zero (`mulz`): a path with a zero partial contributes zero in
+every mode, and a branch that was masked out never spoils a derivative.
+
 The recording mode of the tangent and the reverse sweep appends this work, from the same rules, to the tape in progress.
 (Griewank and Walther, Evaluating Derivatives, 2nd ed. 2008: tables 3.3, 3.5 and 5.2.)
 """
@@ -91,7 +94,7 @@ cdef void special_reverse(const CTape* t, int64_t i, double wi, double* w) noexc
     load_special(t, i, slots, operands)
     row.first(operands, t.v[i], first)
     for k in range(row.arity):
-        w[slots[k]] += wi * first[k]
+        w[slots[k]] += mulz(wi, first[k])
 
 
 cdef void reverse_sweep(const CTape* t, double* w, int64_t first, int64_t n) noexcept nogil:
@@ -104,7 +107,7 @@ cdef void reverse_sweep(const CTape* t, double* w, int64_t first, int64_t n) noe
     cdef double wi
     for i in range(n - 1, first - 1, -1):
         wi = w[i]
-        # An adjoint of zero adds nothing, whatever the partials are: zero wins over infinity and NaN.
+        # An adjoint of zero adds nothing, whatever the partials are.
         if wi == 0.0:
             continue
         if opcode[i] == OP_SPECIAL:
@@ -319,7 +322,7 @@ cdef class Recorder:
                     self.depends[i - self.start] = 1
 
     cdef inline bint active(self, int64_t slot) noexcept nogil:
-        return slot >= self.start and self.depends[slot - self.start]
+        return self.start <= slot < self.stop and self.depends[slot - self.start]
 
     cdef int32_t at(self, int32_t slot) except -1:
         """The target's slot for a slot of the source."""
@@ -350,7 +353,7 @@ cdef class Recorder:
         """Sets (or adds to) the tangents or adjoints of active values."""
         cdef int64_t i
         for x, number in zip(actives, numbers):
-            if type(x) is Active and self.active((<Active>x).slot) and (<Active>x).slot < self.stop:
+            if type(x) is Active and self.active((<Active>x).slot):
                 i = (<Active>x).slot - self.start
                 self.work[i] = self.plus(self.work[i], slot_in(self.target, number))
 

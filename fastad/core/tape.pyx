@@ -79,6 +79,11 @@ cdef class Tape:
         return self.c.n
 
     @property
+    def growing(self):
+        """Whether the trace that records on this tape goes on."""
+        return self.c.epoch != 0
+
+    @property
     def nbytes(self):
         """Bytes of the instructions recorded so far (the arrays may have room for more)."""
         return 17 * self.c.n

@@ -1,7 +1,7 @@
 """The elementary rows: one opcode each, computed with the C library alone.
 
-The order of the rows is the order of the opcodes. Rows that NumPy, SciPy and `math` do not have (`mulz`, `divz`, `logz`, `gap`)
-serve the rules of others: each is the plain operation with its limit put in where the plain one would give NaN.
+The order of the rows is the order of the opcodes. Rows that NumPy, SciPy and `math` do not have (`mulz`, `divz`, `div0`, `logz`, `gap`)
+serve the rules of others: each is the plain operation with a limit put in where the plain one would give NaN.
 """
 
 from .op import BALL, POSITIVE, REAL, Op
@@ -22,9 +22,11 @@ ELEMENTARY = (
     Op("square", 1, v="x*x", dx="2.0*x", dxx="2.0", numpy="square"),
     Op("reciprocal", 1, v="1.0 / x", dx="-v*v", dxx="2.0*v*v*v", domain=POSITIVE, numpy="reciprocal"),
 
-    # Products and quotients with the limit put in: 0 where x is 0, whatever y is
+    # Operations with a limit put in: 0 where a factor, the dividend (divz), the divisor (div0) or the argument (logz) is 0
     Op("mulz", 2, v="mulz(x, y)", dx="y", dy="x", dxy="1.0", sym="x*y"),
     Op("divz", 2, v="divz(x, y)", dx="1.0 / y", dy="divz(-v, y)", dxy="-1.0 / (y*y)", dyy="divz(2.0*v, y*y)",
+       domain=(REAL, POSITIVE), sym="x/y"),
+    Op("div0", 2, v="div0(x, y)", dx="div0(1.0, y)", dy="div0(-v, y)", dxy="div0(-1.0, y*y)", dyy="div0(2.0*v, y*y)",
        domain=(REAL, POSITIVE), sym="x/y"),
     Op("logz", 1, v="logz(x)", dx="1.0 / x", dxx="-1.0 / (x*x)", domain=POSITIVE, sym="log(x)"),
     Op("gap", 2, v="gap(x, y)", dx="1.0", dy="-1.0", sym="x - y"),
@@ -58,7 +60,7 @@ ELEMENTARY = (
        dy="greater(x, y) + 0.5*equal(x, y) + isnan(x)", numpy="fmin", sym="Min(x, y)"),
     Op("nextafter", 2, v="nextafter(x, y)", dx="1.0", numpy="nextafter", sym=""),
     Op("spacing", 1, v="spacing(x)", numpy="spacing", sym=""),
-    Op("ulp", 1, v="fabs(spacing(x))", math="ulp", sym=""),
+    Op("ulp", 1, v="fabs(spacing(x)) if fabs(x) < INFINITY else fabs(x)", math="ulp", sym=""),
     Op("ldexp", 2, v="ldexp_double(x, y)", dx="ldexp(1.0, y)", domain=(REAL, (-20.0, 20.0)), numpy="ldexp", math="ldexp",
        sym="", order=(1,)),
 
@@ -101,8 +103,8 @@ ELEMENTARY = (
     Op("logaddexp2", 2, v="logaddexp2(x, y)", dx="expit(LN2*gap(x, y))", dy="expit(LN2*gap(y, x))",
        dxx="LN2*expit(LN2*gap(x, y))*expit(LN2*gap(y, x))", dxy="-LN2*expit(LN2*gap(x, y))*expit(LN2*gap(y, x))",
        dyy="LN2*expit(LN2*gap(x, y))*expit(LN2*gap(y, x))", numpy="logaddexp2", sym="log(2**x + 2**y)/log(2)"),
-    Op("hypot", 2, v="hypot(x, y)", dx="divz(x, v)", dy="divz(y, v)", dxx="divz(divz(y, v)*divz(y, v), v)",
-       dxy="divz(-divz(x, v)*divz(y, v), v)", dyy="divz(divz(x, v)*divz(x, v), v)", numpy="hypot", sym="sqrt(x**2 + y**2)"),
+    Op("hypot", 2, v="hypot(x, y)", dx="div0(x, v)", dy="div0(y, v)", dxx="div0(div0(y, v)*div0(y, v), v)",
+       dxy="div0(-div0(x, v)*div0(y, v), v)", dyy="div0(div0(x, v)*div0(x, v), v)", numpy="hypot", sym="sqrt(x**2 + y**2)"),
 
     # Circular functions and their inverses
     Op("sin", 1, v="sin(x)", dx="cos(x)", dxx="-v", numpy="sin", math="sin"),
@@ -114,9 +116,9 @@ ELEMENTARY = (
        dxx="-x / ((1.0 - x)*(1.0 + x)*sqrt((1.0 - x)*(1.0 + x)))", domain=BALL, numpy="arccos", math="acos"),
     Op("arctan", 1, v="atan(x)", dx="1.0 / (1.0 + x*x)", dxx="-2.0*x / ((1.0 + x*x)*(1.0 + x*x))", numpy="arctan",
        math="atan"),
-    Op("arctan2", 2, v="atan2(x, y)", dx="divz(divz(y, hypot(x, y)), hypot(x, y))",
-       dy="divz(divz(-x, hypot(x, y)), hypot(x, y))", dxx="divz(-2.0*x*y, (x*x + y*y)*(x*x + y*y))",
-       dxy="divz(x*x - y*y, (x*x + y*y)*(x*x + y*y))", dyy="divz(2.0*x*y, (x*x + y*y)*(x*x + y*y))", numpy="arctan2",
+    Op("arctan2", 2, v="atan2(x, y)", dx="div0(div0(y, hypot(x, y)), hypot(x, y))",
+       dy="div0(div0(-x, hypot(x, y)), hypot(x, y))", dxx="div0(-2.0*x*y, (x*x + y*y)*(x*x + y*y))",
+       dxy="div0(x*x - y*y, (x*x + y*y)*(x*x + y*y))", dyy="div0(2.0*x*y, (x*x + y*y)*(x*x + y*y))", numpy="arctan2",
        math="atan2", sym="atan2(x, y)"),
     Op("radians", 1, v="DEGREE*x", dx="DEGREE", numpy="radians deg2rad", math="radians", sym="x*pi/180"),
     Op("degrees", 1, v="RADIAN*x", dx="RADIAN", numpy="degrees rad2deg", math="degrees", sym="x*180/pi"),

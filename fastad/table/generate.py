@@ -104,8 +104,7 @@ def reverse_lines(op):
     for k in range(op.arity):
         name = "d" + OPERANDS[k]
         if _known(op, name):
-            partial = "" if op.partials[name] == "1.0" else f" * {op.name}_{name}(x, y, r)"
-            yield f"w[{'ab'[k]}] += wi{partial}"
+            yield f"w[{'ab'[k]}] += {_product('wi', op, name, 'x, y, r')}"
 
 
 def reverse_tangent_lines(op):

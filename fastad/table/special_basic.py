@@ -24,15 +24,16 @@ BASIC = (
     Op("log_expit", 1, v="special.log_expit(x)", dx="expit(-x)", dxx="-expit(x)*expit(-x)", scipy="log_expit",
        sym="-log(1 + exp(-x))"),
 
-    # (exp(x) - 1)/x and log(1 + x)/x, whose n-th derivatives are hypergeometric and so stay exact at 0
+    # x*y + z with one rounding
+    Op("fma", 3, v="fma(x, y, z)", dx="y", dy="x", dz="1.0", dxy="1.0", math="fma", sym="x*y + z"),
+
+    # (exp(x) - 1)/x and log(x)/(x - 1), whose derivatives are hypergeometric and so stay exact at 0 and 1
     Op("exprel", 1, v="special.exprel(x)", dx="hyp1f1(2.0, 3.0, x) / 2.0", dxx="hyp1f1(3.0, 4.0, x) / 3.0",
        scipy="exprel", sym="(exp(x) - 1)/x"),
-    Op("log1prel", 1, v="log1prel(x)", dx="-hyp2f1(1.0, 1.0, 3.0, -x) / (2.0*(1.0 + x))",
-       dxx="2.0*hyp2f1(1.0, 1.0, 4.0, -x) / (3.0*(1.0 + x)*(1.0 + x))", domain=(-1.0, INF),
-       sym="log(1 + x)/x"),
-    Op("spence", 1, v="special.spence(x)", dx="-log1prel(x - 1.0)",
-       dxx="hyp2f1(1.0, 1.0, 3.0, 1.0 - x) / (2.0*x)", domain=POSITIVE, scipy="spence",
-       sym="polylog(2, 1 - x)"),
+    Op("logrel", 1, v="logrel(x)", dx="-hyp2f1(1.0, 1.0, 3.0, 1.0 - x) / (2.0*x)",
+       dxx="2.0*hyp2f1(1.0, 1.0, 4.0, 1.0 - x) / (3.0*x*x)", domain=POSITIVE, sym="log(x)/(x - 1)"),
+    Op("spence", 1, v="special.spence(x)", dx="-logrel(x)", dxx="hyp2f1(1.0, 1.0, 3.0, 1.0 - x) / (2.0*x)",
+       domain=POSITIVE, scipy="spence", sym="polylog(2, 1 - x)"),
 
     # Power transforms
     Op("powm1", 2, v="special.powm1(x, y)", dx="mulz(y, x**(y - 1.0))", dy="x**y*logz(x)",

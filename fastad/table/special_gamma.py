@@ -1,6 +1,6 @@
 """Rows of scipy.special around the gamma, beta and zeta functions and their incomplete forms."""
 
-from .op import INF, POSITIVE, REAL, UNIT, Op
+from .op import INF, POSITIVE, UNIT, Op
 from .unknown import unknown
 
 GAMMA = (
@@ -8,6 +8,10 @@ GAMMA = (
        domain=POSITIVE, scipy="gamma"),
     Op("gammaln", 1, v="special.gammaln(x)", dx="psi(x)", dxx="polygamma(1.0, x)", domain=POSITIVE,
        scipy="gammaln", sym="loggamma(x)"),
+    Op("tgamma", 1, v="tgamma(x)", dx="v*psi(x)", dxx="v*(psi(x)*psi(x) + polygamma(1.0, x))",
+       domain=POSITIVE, math="gamma", sym="gamma(x)"),
+    Op("lgamma", 1, v="lgamma(x)", dx="psi(x)", dxx="polygamma(1.0, x)", domain=POSITIVE, math="lgamma",
+       sym="loggamma(x)"),
     Op("loggamma", 1, v="special.loggamma(x)", dx="psi(x)", dxx="polygamma(1.0, x)", domain=POSITIVE,
        scipy="loggamma", sym="loggamma(x)"),
     Op("gammasgn", 1, v="special.gammasgn(x)", scipy="gammasgn", sym=""),
@@ -34,7 +38,7 @@ GAMMA = (
        dyz="-y*zeta_derivative(x + 1.0, y + 1.0, z) - (x + 1.0)*zeta_derivative(x, y + 1.0, z)",
        dzz="y*(y + 1.0)*zeta_derivative(x, y + 2.0, z) + mulz(x*(2.0*y + 1.0), zeta_derivative(x - 1.0, y"
            " + 2.0, z)) + mulz(x*(x - 1.0), zeta_derivative(x - 2.0, y + 2.0, z))", **unknown("x", 3),
-       domain=((0.0, 4.0), (1.0, INF), POSITIVE), order=(0,), sym="Derivative(zeta(y, z), (y, x))"),
+       domain=((0.0, 4.0), (1.0, INF), POSITIVE), order=(0,), sym="zeta_n(x, y, z)"),
 
     # Beta functions and binomials
     Op("beta", 2, v="special.beta(x, y)", dx="v*(psi(x) - psi(x + y))", dy="v*(psi(y) - psi(x + y))",
@@ -95,10 +99,10 @@ GAMMA = (
        domain=(POSITIVE, POSITIVE, UNIT, UNIT), sym="z**(x - 1)*u**(y - 1)*gamma(x + y)/(gamma(x)*gamma(y))"),
     Op("betainc", 3, v="special.betainc(x, y, z)", dz="beta_density(x, y, z, 1.0 - z)",
        dzz="beta_density(x, y, z, 1.0 - z)*((x - 1.0) / z - (y - 1.0) / (1.0 - z))", **unknown("xy", 3),
-       domain=(POSITIVE, POSITIVE, UNIT), scipy="betainc", sym=""),
+       domain=(POSITIVE, POSITIVE, UNIT), scipy="betainc", sym="betainc_regularized(x, y, 0, z)"),
     Op("betaincc", 3, v="special.betaincc(x, y, z)", dz="-beta_density(x, y, z, 1.0 - z)",
        dzz="-beta_density(x, y, z, 1.0 - z)*((x - 1.0) / z - (y - 1.0) / (1.0 - z))", **unknown("xy", 3),
-       domain=(POSITIVE, POSITIVE, UNIT), scipy="betaincc", sym=""),
+       domain=(POSITIVE, POSITIVE, UNIT), scipy="betaincc", sym="betainc_regularized(x, y, z, 1)"),
     Op("betaincinv", 3, v="special.betaincinv(x, y, z)", dz="1.0 / beta_density(x, y, v, 1.0 - v)",
        dzz="((y - 1.0) / (1.0 - v) - (x - 1.0) / v) / (beta_density(x, y, v, 1.0 - v)"
            "*beta_density(x, y, v, 1.0 - v))", **unknown("xy", 3), domain=((0.5, INF), (0.5, INF), UNIT),

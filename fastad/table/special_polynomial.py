@@ -8,13 +8,16 @@ with a factor that vanishes there keeps them out.
 from .op import BALL, REAL, UNIT, Op
 from .unknown import unknown
 
+# SciPy has recurrences for whole degrees, which are exact where its hypergeometric series are not.
+WHOLE = "special.eval_{0}(count(x), {1}) if is_whole(x) else special.eval_{0}(x, {1})"
+
 DEGREE = (0.0, 6.0)
 SHAPE = (0.0, 4.0)
 
 
 def polynomial(name, sym, first, second, domain):
     """The row of a polynomial of degree x and argument y."""
-    return Op(f"eval_{name}", 2, v=f"special.eval_{name}(x, y)", dy=first, dyy=second, **unknown("x", 2),
+    return Op(f"eval_{name}", 2, v=WHOLE.format(name, "y"), dy=first, dyy=second, **unknown("x", 2),
               domain=(DEGREE, domain), order=(0,), scipy=f"eval_{name}", sym=sym)
 
 
@@ -37,28 +40,29 @@ POLYNOMIAL = (
                "mulz(32.0*not_equal(x, 0.0), eval_gegenbauer(x - 2.0, 3.0, 2.0*y - 1.0))", UNIT),
     polynomial("laguerre", "laguerre(x, y)", "mulz(-not_equal(x, 0.0), eval_genlaguerre(x - 1.0, 1.0, y))",
                "mulz(not_equal(x, 0.0)*not_equal(x, 1.0), eval_genlaguerre(x - 2.0, 2.0, y))", REAL),
-    Op("eval_hermite", 2, v="eval_hermite(x, y)", dy="mulz(2.0*x, eval_hermite(x - 1.0, y))",
-       dyy="mulz(4.0*x*(x - 1.0), eval_hermite(x - 2.0, y))", **unknown("x", 2), domain=(DEGREE, REAL),
-       order=(0,), scipy="eval_hermite", sym="hermite(x, y)"),
-    Op("eval_hermitenorm", 2, v="eval_hermitenorm(x, y)", dy="mulz(x, eval_hermitenorm(x - 1.0, y))",
-       dyy="mulz(x*(x - 1.0), eval_hermitenorm(x - 2.0, y))", **unknown("x", 2), domain=(DEGREE, REAL),
-       order=(0,), scipy="eval_hermitenorm", sym="2**(-x/2)*hermite(x, y/sqrt(2))"),
-    Op("eval_genlaguerre", 3, v="special.eval_genlaguerre(x, y, z)",
+    Op("eval_hermite", 2, v="special.eval_hermite(count(x), y) if is_whole(x) else NAN",
+       dy="mulz(2.0*x, eval_hermite(x - 1.0, y))", dyy="mulz(4.0*x*(x - 1.0), eval_hermite(x - 2.0, y))",
+       **unknown("x", 2), domain=(DEGREE, REAL), order=(0,), scipy="eval_hermite", sym="hermite(x, y)"),
+    Op("eval_hermitenorm", 2, v="special.eval_hermitenorm(count(x), y) if is_whole(x) else NAN",
+       dy="mulz(x, eval_hermitenorm(x - 1.0, y))", dyy="mulz(x*(x - 1.0), eval_hermitenorm(x - 2.0, y))",
+       **unknown("x", 2), domain=(DEGREE, REAL), order=(0,), scipy="eval_hermitenorm",
+       sym="2**(-x/2)*hermite(x, y/sqrt(2))"),
+    Op("eval_genlaguerre", 3, v=WHOLE.format("genlaguerre", "y, z"),
        dz="mulz(-not_equal(x, 0.0), eval_genlaguerre(x - 1.0, y + 1.0, z))",
        dzz="mulz(not_equal(x, 0.0)*not_equal(x, 1.0), eval_genlaguerre(x - 2.0, y + 2.0, z))",
        **unknown("xy", 3), domain=(DEGREE, SHAPE, REAL), order=(0,), scipy="eval_genlaguerre",
        sym="assoc_laguerre(x, y, z)"),
-    Op("eval_gegenbauer", 3, v="special.eval_gegenbauer(x, y, z)",
-       dz="2.0*y*eval_gegenbauer(x - 1.0, y + 1.0, z)",
-       dzz="mulz(4.0*y*(y + 1.0)*not_equal(x, 0.0), eval_gegenbauer(x - 2.0, y + 2.0, z))",
+    Op("eval_gegenbauer", 3, v=WHOLE.format("gegenbauer", "y, z"),
+       dz="mulz(2.0*y*not_equal(x, -1.0), eval_gegenbauer(x - 1.0, y + 1.0, z))",
+       dzz="mulz(4.0*y*(y + 1.0)*not_equal(x, 0.0)*not_equal(x, -1.0), eval_gegenbauer(x - 2.0, y + 2.0, z))",
        **unknown("xy", 3), domain=(DEGREE, SHAPE, BALL), order=(0,), scipy="eval_gegenbauer",
        sym="gegenbauer(x, y, z)"),
-    Op("eval_jacobi", 4, v="special.eval_jacobi(x, y, z, u)",
+    Op("eval_jacobi", 4, v=WHOLE.format("jacobi", "y, z, u"),
        du="0.5*(x + y + z + 1.0)*eval_jacobi(x - 1.0, y + 1.0, z + 1.0, u)",
        duu="0.25*(x + y + z + 1.0)*(x + y + z + 2.0)*eval_jacobi(x - 2.0, y + 2.0, z + 2.0, u)",
        **unknown("xyz", 4), domain=(DEGREE, SHAPE, SHAPE, BALL), order=(0,), scipy="eval_jacobi",
        sym="jacobi(x, y, z, u)"),
-    Op("eval_sh_jacobi", 4, v="special.eval_sh_jacobi(x, y, z, u)",
+    Op("eval_sh_jacobi", 4, v=WHOLE.format("sh_jacobi", "y, z, u"),
        du="mulz(x, eval_sh_jacobi(x - 1.0, y + 2.0, z + 1.0, u))",
        duu="mulz(x*(x - 1.0), eval_sh_jacobi(x - 2.0, y + 4.0, z + 2.0, u))", **unknown("xyz", 4),
        domain=(DEGREE, (3.0, 5.0), (0.5, 3.0), UNIT), order=(0,), scipy="eval_sh_jacobi",
