@@ -20,7 +20,9 @@ SANITIZE = os.environ.get("FASTAD_SANITIZE", "")
 
 
 # Hundreds of special functions that spend their time in SciPy: inlining them into each other costs minutes and megabytes.
-SIMPLER = {} if DEBUG or sys.platform == "win32" else {"special": ["-O1", "-fno-inline"]}
+# In the sweeps the rare rows stay out of the loops.
+SIMPLER = {} if DEBUG or sys.platform == "win32" else {
+    "special": ["-O1", "-fno-inline"], "sweeps": ["-fno-inline-functions-called-once"]}
 
 
 def load_generator():

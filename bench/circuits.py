@@ -16,11 +16,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import fastad
-import fastad.math
 from rich.console import Console
 from rich.table import Table
 
+import fastad
+import fastad.math
 from bench import report, timing
 from bench.figures import twin
 

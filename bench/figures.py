@@ -16,9 +16,9 @@ import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import fastad
 from rich.console import Console
 
+import fastad
 from bench import report, timing
 from bench.report import Row
 

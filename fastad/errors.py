@@ -111,4 +111,5 @@ def no_second_rule(row):
     """The TraceError for a special elemental whose second partials have no rule."""
     from .table import SPECIAL
     place, code = user_line()
-    return TraceError(f"{code} at {place}: no rule is known for a second derivative of {SPECIAL[row].name}, which the function uses")
+    return TraceError(f"{code} at {place}: no rule is known for a second derivative of {SPECIAL[row].name}, "
+                      "which the function uses")

@@ -1,7 +1,7 @@
 """The names of the standard `math` module for active scalars; of plain numbers each is `math`'s own.
 
-Smooth functions return active values. `floor`, `ceil` and `trunc` return tracked whole numbers with derivative zero, which serve as
-indices; what answers a question (`isnan`, `isclose`, ...) answers with a plain bool or int. Outside a function's
+Smooth functions return active values. `floor`, `ceil` and `trunc` return tracked whole numbers with derivative zero, which
+serve as indices; what answers a question (`isnan`, `isclose`, ...) answers with a plain bool or int. Outside a function's
 domain active values give NaN or infinity, as np.float64, where `math` raises ValueError.
 """
 

@@ -1,6 +1,7 @@
 """Arguments and results as flat lists of numbers and a structure (pytrees).
 
-Floats in plain lists, tuples and dicts are flattened by the compiled core, everything else by optree, which is imported when first needed.
+Floats in plain lists, tuples and dicts are flattened by the compiled core, everything else by optree, which is imported when
+first needed.
 """
 
 from .core.nested import leaves_of, rebuild

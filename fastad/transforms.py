@@ -144,7 +144,7 @@ def _shown(structure):
 
 def _tuple(transform, primals):
     if not isinstance(primals, (tuple, list)):
-        raise TypeError(f"{transform}: primals must be a tuple of f's arguments, not {type(primals).__name__}; write (x,) for one")
+        raise TypeError(f"{transform}: primals must be a tuple of f's arguments, not {type(primals).__name__}; (x,) for one")
     return tuple(primals)
 
 
@@ -222,7 +222,7 @@ def grad(f: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
 
 
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """(value, tangent) of f at primals (a tuple of its arguments) along tangents of the same structure: J t, one tangent sweep."""
+    """(value, tangent) of f at primals (a tuple of its arguments) along tangents of that structure: J t, one tangent sweep."""
     primals = _tuple("jvp", primals)
     with _Trace() as trace:
         inputs = _Inputs("jvp", f, trace, primals)
@@ -277,8 +277,8 @@ def _records(tape, seeds):
     if scalar.in_progress(tape):
         return True
     if tape.growing:
-        raise TraceError("the function returned by vjp or linearize was called in another thread while the trace it belongs to goes on; "
-                         "call it in the thread that made it, or after the trace has ended")
+        raise TraceError("the function returned by vjp or linearize was called in another thread while the trace it belongs to "
+                         "goes on; call it in the thread that made it, or after the trace has ended")
     return any([scalar.is_active(seed) for seed in seeds])
 
 
@@ -314,7 +314,7 @@ def _units(n):
 
 
 def hessian(f: Function, argnums: ArgNums = 0) -> Function:
-    """A function of f's arguments that gives the Hessian of a scalar f: the structure of the argument twice, one inside the other.
+    """A function of f's arguments that gives the Hessian of a scalar f: the argument's structure twice, one inside the other.
 
     One tangent and one reverse-tangent sweep per input (Griewank and Walther 2008, section 5.4).
     """

@@ -2,7 +2,6 @@
 
 import math
 import numbers
-import operator
 
 import numpy as np
 
@@ -31,8 +30,7 @@ def frexp(x):
 _COMPOSED = {np.divmod: _divmod, np.modf: modf, np.frexp: frexp}
 
 # Of tracked whole numbers and decisions only; the result is a plain number.
-_BITWISE = {np.bitwise_and: operator.and_, np.bitwise_or: operator.or_, np.bitwise_xor: operator.xor,
-            np.left_shift: operator.lshift, np.right_shift: operator.rshift, np.invert: operator.invert}
+_BITWISE = {np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift, np.invert}
 
 
 def call_ufunc(ufunc, method, inputs, kwargs):
@@ -49,7 +47,7 @@ def call_ufunc(ufunc, method, inputs, kwargs):
             raise TraceError(f"{code} at {place}: {ufunc.__name__} of an active scalar and {type(x).__name__} is not "
                              "supported; write the loop over the elements")
     if ufunc in _BITWISE and all(scalar.is_whole(x) for x in inputs):
-        return _BITWISE[ufunc](*(scalar.plain(x) for x in inputs))
+        return ufunc(*(scalar.plain(x) for x in inputs))
     call = UFUNCS.find(ufunc) or _COMPOSED.get(ufunc)
     if call is None:
         place, code = user_line()

@@ -12,7 +12,6 @@ import fastad
 from fastad import math as fm
 from fastad.core import scalar
 
-
 # Results of f
 
 @pytest.mark.parametrize("result, returned", [

@@ -236,7 +236,7 @@ VECTORS = [[3.0, 4.0, 12.0], [0.1, -0.7, 1e-3, 2.0], [1e200, 1e200, -1e199], [1e
 @pytest.mark.parametrize("point", VECTORS, ids=len)
 def test_hypot_and_dist(point):
     origin = [0.01 * x for x in point]
-    distance = [mp.mpf(x) - mp.mpf(y) for x, y in zip(point, origin)]
+    distance = [mp.mpf(x) - mp.mpf(y) for x, y in zip(point, origin, strict=True)]
     for f, numbers in ((lambda xs: fm.hypot(*xs), [mp.mpf(x) for x in point]),
                        (lambda xs: fm.dist(xs, origin), distance),
                        (lambda xs: fm.dist(origin, xs), distance)):

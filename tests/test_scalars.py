@@ -59,7 +59,7 @@ def test_operator_with_every_kind_of_number(sign, other):
     op, x, y = OPERATORS[sign], np.float64(1.375), np.float64(other)
     with np.errstate(all="ignore"):
         wanted = [(op(x, y), PARTIALS[sign][0](x, y)), (op(y, x), PARTIALS[sign][1](y, x))]
-    for f, want in zip((lambda v: op(v, other), lambda v: op(other, v)), wanted):
+    for f, want in zip((lambda v: op(v, other), lambda v: op(other, v)), wanted, strict=True):
         value, derivative = fastad.value_and_grad(f)(1.375)
         assert type(value) is float and type(derivative) is float
         assert same(value, want[0])
@@ -95,14 +95,14 @@ def test_arithmetic_is_that_of_float64_bit_for_bit(sign):
         actives = {struct.pack("d", a): x * 0.0 + a if a == a and a - a == 0.0 and a else stand_in(x, a)
                    for a in EDGES}
         active = [(actives[struct.pack("d", a)], actives[struct.pack("d", b)]) for a, b in pairs]
-        return x, [(op(x, y), op(x, b), op(a, y)) for (x, y), (a, b) in zip(active, pairs)]
+        return x, [(op(x, y), op(x, b), op(a, y)) for (x, y), (a, b) in zip(active, pairs, strict=True)]
 
     def stand_in(x, a):
         return fm.copysign(x * 0.0, a) if a == 0.0 else x * a
 
     results = fastad.grad(f, has_aux=True)(1.0)[1]
     with np.errstate(all="ignore"):
-        for (a, b), numbers_ in zip(pairs, results):
+        for (a, b), numbers_ in zip(pairs, results, strict=True):
             want = float(op(np.float64(a), np.float64(b)))
             assert all(same(number, want) for number in numbers_), (a, b, numbers_, want)
 
@@ -314,7 +314,7 @@ def test_classes_that_do_arithmetic():
             self.coordinates = coordinates
 
         def __mul__(self, other):
-            return sum(a * b for a, b in zip(self.coordinates, other.coordinates))
+            return sum(a * b for a, b in zip(self.coordinates, other.coordinates, strict=True))
 
         def __rmul__(self, factor):
             return Vector(*(factor * c for c in self.coordinates))

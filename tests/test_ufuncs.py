@@ -53,7 +53,7 @@ def test_numpy_ufunc(ufunc, op):
         return
     for fractions in ((0.37, 0.81), (0.71, 0.29)):
         points = []
-        for (low, high), fraction in zip(op.domain, fractions):
+        for (low, high), fraction in zip(op.domain, fractions, strict=False):
             low, high = max(low, -3.0 if math.isinf(high) else low), min(high, max(low, 0.0) + 3.0)
             points.append(low + fraction * (high - low))
         check_ufunc(ufunc, points)

@@ -10,8 +10,11 @@ from libc.math cimport remainder as ieee_remainder
 
 
 cdef inline double mulz(double x, double y) noexcept nogil:
-    # The product of the chain rule: zero wins over infinity and NaN.
-    return 0.0 if x == 0.0 or y == 0.0 else x * y
+    # The product of the chain rule: zero wins over infinity and NaN, and then the plain product is NaN: the only case to look at.
+    cdef double product = x * y
+    if product != product and (x == 0.0 or y == 0.0):
+        return 0.0
+    return product
 
 
 cdef inline double div0(double x, double y) noexcept nogil:

@@ -1,7 +1,7 @@
 """The elementary rows: one opcode each, computed with the C library alone.
 
-The order of the rows is the order of the opcodes. Rows that NumPy, SciPy and `math` do not have (`mulz`, `divz`, `div0`, `logz`, `gap`)
-serve the rules of others: each is the plain operation with a limit put in where the plain one would give NaN.
+The order of the rows is the order of the opcodes. Rows that NumPy, SciPy and `math` do not have (`mulz`, `divz`, `div0`, `logz`,
+`gap`) serve the rules of others: each is the plain operation with a limit put in where that would give NaN.
 """
 
 from .op import BALL, POSITIVE, REAL, Op
@@ -96,7 +96,7 @@ ELEMENTARY = (
        math="log10", sym="log(x)/log(10)"),
     Op("log1p", 1, v="log1p(x)", dx="1.0 / (1.0 + x)", dxx="-1.0 / ((1.0 + x)*(1.0 + x))", domain=(-1.0, float("inf")),
        numpy="log1p", scipy="log1p", math="log1p", sym="log(1 + x)"),
-    Op("expit", 1, v="expit(x)", dx="v*expit(-x)", dxx="v*expit(-x)*(1.0 - 2.0*v)", scipy="expit", sym="1/(1 + exp(-x))"),
+    Op("expit", 1, v="expit(x)", dx="v*expit(-x)", dxx="-v*expit(-x)*tanh(0.5*x)", scipy="expit", sym="1/(1 + exp(-x))"),
     Op("logaddexp", 2, v="logaddexp(x, y)", dx="expit(gap(x, y))", dy="expit(gap(y, x))",
        dxx="expit(gap(x, y))*expit(gap(y, x))", dxy="-expit(gap(x, y))*expit(gap(y, x))",
        dyy="expit(gap(x, y))*expit(gap(y, x))", numpy="logaddexp", sym="log(exp(x) + exp(y))"),

@@ -12,6 +12,9 @@ from . import CONSTANTS, ELEMENTARY, OPERANDS, SPECIAL
 # Opcodes below this are the tape's own (see core/tape.pxd); the elementary rows follow in the order of the table.
 FIRST_OPCODE = 32
 
+# This many rows at the head of the table are plain arithmetic.
+CHEAP = 4
+
 ELEMENTARY_ARGS = ("x", "y", "v")
 SPECIAL_ARGS = ("x", "y", "z", "u", "v")
 HEADER = "# Written by fastad/table/generate.py from the op table; changes are lost.\n"
@@ -108,7 +111,7 @@ def reverse_lines(op):
 
 
 def reverse_tangent_lines(op):
-    """The adjoint as in the reverse sweep, and its tangent: s[operand] += s[i] partial + w[i] (second partials times tangents)."""
+    """The adjoint as in the reverse sweep, and its tangent: s[operand] += s[i] * partial + w[i] * curvature."""
     for k in range(op.arity):
         name = "d" + OPERANDS[k]
         if not _known(op, name):
@@ -197,20 +200,24 @@ def sweeps_text():
     def function(head, body):
         return head + "".join(body) + "\n"
 
-    value = [(opcode(op), [f"return {op.name}_v({', '.join(OPERANDS[:op.arity])})"]) for op in ELEMENTARY]
     tangent = [(opcode(op), [tangent_line(op)]) for op in ELEMENTARY if op.sparsity != "zero"]
     reverse = [(opcode(op), list(reverse_lines(op))) for op in ELEMENTARY]
     second = [(opcode(op), list(reverse_tangent_lines(op))) for op in ELEMENTARY]
-    some = bool
     return HEADER + "".join([
         function("cdef inline void tangent_step(int op, int64_t i, int64_t a, int64_t b, double x, double y, double r,\n"
                  "                              double* t) noexcept nogil:\n",
                  list(branches("op", tangent, 4)) + ["    else:\n        t[i] = 0.0\n"]),
+        # The cheap rows stay in the loop, which then keeps its pointers in registers; a call is nothing to the others.
+        function("cdef void reverse_step_of_others(int op, int64_t a, int64_t b, double x, double y, double r,\n"
+                 "                                 double wi, double* w) noexcept nogil:\n",
+                 branches("op", reverse[CHEAP:], 4, bool)),
         function("cdef inline void reverse_step(int op, int64_t a, int64_t b, double x, double y, double r,\n"
-                 "                              double wi, double* w) noexcept nogil:\n", branches("op", reverse, 4, some)),
+                 "                              double wi, double* w) noexcept nogil:\n",
+                 list(branches("op", reverse[:CHEAP], 4, bool))
+                 + ["    else:\n        reverse_step_of_others(op, a, b, x, y, r, wi, w)\n"]),
         function("cdef inline void reverse_tangent_step(int op, int64_t a, int64_t b, double x, double y, double r,\n"
                  "                                      double wi, double si, double* t, double* w, double* s) noexcept nogil:\n",
-                 branches("op", second, 4, some)),
+                 branches("op", second, 4, bool)),
     ])
 
 
@@ -289,11 +296,12 @@ def math_text():
     for op in ELEMENTARY:
         for name in op.math:
             operands = OPERANDS[:op.arity]
-            rule = "; ".join(f"d/d{operand} = {op.partials['d' + operand]}" for operand in operands if op.depends(operands.index(operand)))
-            doc = f"math.{name}, also of active values (dimensionless); {rule or 'its derivative is zero'}."
+            rules = [f"d/d{operand} = {op.partials['d' + operand]}" for k, operand in enumerate(operands) if op.depends(k)]
+            doc = f"math.{name}, also of active values (dimensionless); {'; '.join(rules) or 'its derivative is zero'}."
             active = " or ".join(f"type({operand}) is Active" for operand in operands)
             call = f"apply_{'unary' if op.arity == 1 else 'binary'}({opcode(op)}, {', '.join(operands)})"
-            parts.append(f"def {name}({', '.join(operands)}, /):\n    \"\"\"{doc}\"\"\"\n    if {active}:\n        return {call}\n"
+            parts.append(f"def {name}({', '.join(operands)}, /):\n    \"\"\"{doc}\"\"\"\n"
+                         f"    if {active}:\n        return {call}\n"
                          f"    return _math.{name}({', '.join(operands)})\n\n")
     return "".join(parts)
 
