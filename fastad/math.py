@@ -121,6 +121,9 @@ def sumprod(p, q, /):
         raise ValueError("Inputs are not the same length")
     if not _any_active(*p, *q):
         return sum(a * b for a, b in zip(p, q)) if not hasattr(_math, "sumprod") else _math.sumprod(p, q)
+    total = _dot(p, q)
+    if not isfinite(total):
+        return total
     products = [a * b for a, b in zip(p, q, strict=True)]
     errors = [stop_gradient(fma(a, b, -c)) for a, b, c in zip(p, q, products, strict=True)]
     return fsum(products + errors)

@@ -26,15 +26,8 @@ def _name(f):
     return getattr(f, "__name__", None) or type(f).__name__
 
 
-class _Trace:
-    """One level of the thread's trace as a context, and the choice between numeric and recording sweeps that goes with it."""
-
-    def __enter__(self):
-        self.tape, self.opened = scalar.enter()
-        return self
-
-    def __exit__(self, *_):
-        scalar.leave()
+class _Trace(scalar.Trace):
+    """One level of the thread's trace, with the choice between numeric and recording sweeps that goes with it."""
 
     def tangent(self, *arguments):
         return (sweeps.tangent if self.opened else sweeps.record_tangent)(self.tape, *arguments)

@@ -155,6 +155,16 @@ def test_poles_of_second_derivatives():
     assert fastad.grad(fastad.grad(fm.sqrt))(0.0) == -inf and fastad.grad(fastad.grad(fm.log))(0.0) == -inf
 
 
+@pytest.mark.parametrize("f, degree", [(np.hypot, 1), (np.arctan2, 0)])
+@pytest.mark.parametrize("scale", [2.0**-400, 2.0**-100, 2.0**100, 2.0**400])
+def test_lengths_and_angles_at_every_scale(f, degree, scale):
+    # A homogeneous function: its second derivatives at scale*p are those at p times scale**(degree - 2).
+    near = np.array(fastad.hessian(two(f))([3.0, 4.0]))
+    for way in SECOND_WAYS:
+        far = np.array(way(two(f), [3.0 * scale, 4.0 * scale]))
+        np.testing.assert_allclose(far * scale ** (2 - degree), near, rtol=1e-13)
+
+
 def test_values_at_the_poles():
     assert fastad.value_and_grad(fm.log)(0.0) == (-inf, inf)
     assert fastad.value_and_grad(fm.sqrt)(0.0) == (0.0, inf)

@@ -1,6 +1,7 @@
 """The limits of the machine: a full tape, no memory left, processes that split while they record."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -130,6 +131,36 @@ def test_no_memory_left_for_the_sweep():
             resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
             print(fastad.grad(lambda x: x**3)(2.0))
         """) == ["False", "True", "12.0"] * 3
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs signal.setitimer")
+def test_an_interrupt_at_any_moment():
+    # Also between the opening of a trace and the block that closes it, and while it is being closed.
+    assert run_alone("""
+        import random
+        import signal
+        import fastad
+        from fastad.core import scalar
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGALRM, interrupt)
+        random.seed(0)
+        second = fastad.grad(lambda x: fastad.grad(lambda y: y * y + y)(x) * x)
+        interrupted = 0
+        for _ in range(5000):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 60e-6))
+                while True:
+                    second(2.0)
+            except KeyboardInterrupt:
+                interrupted += 1
+            if scalar.tracing() or second(2.0) != 9.0:
+                print("a trace was left open")
+                break
+        print(interrupted)
+        """) == ["5000"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")

@@ -296,6 +296,11 @@ def test_sumprod_loses_nothing_to_cancellation():
     assert value == -0.5
 
 
+def test_sumprod_beyond_the_range():
+    assert fastad.value_and_grad(lambda x: fm.sumprod([x, 1.0], [math.inf, 2.0]))(1.0) == (math.inf, math.inf)
+    assert fastad.value_and_grad(lambda x: fm.sumprod([x, 1.0], [1e308, 2.0]))(10.0) == (math.inf, 1e308)
+
+
 def test_plain_and_active_operands_together():
     assert fastad.grad(lambda x: fm.pow(2.0, x))(3.0) == pytest.approx(8.0 * math.log(2.0), rel=1e-15)
     assert fastad.grad(lambda x: fm.log(x, 2))(8.0) == pytest.approx(1.0 / (8.0 * math.log(2.0)), rel=1e-15)

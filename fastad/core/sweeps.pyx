@@ -24,6 +24,7 @@ from fastad.core.scalar cimport (
 )
 from fastad.core.tape cimport (
     FASTAD_ASSERT, OP_CONSTANT, OP_EXTRA, OP_INPUT, OP_SPECIAL, CTape, Tape, append, constant,
+    fastad_prefer_large_pages,
 )
 
 include "generated/sweeps.pxi"
@@ -171,6 +172,7 @@ cdef double* zeros(int64_t n) except NULL:
     cdef double* array = <double*>calloc(max(n, 1), sizeof(double))
     if array == NULL:
         raise MemoryError(f"no memory for a sweep over {n} instructions ({8 * n} bytes)")
+    fastad_prefer_large_pages(array, n * sizeof(double))
     return array
 
 

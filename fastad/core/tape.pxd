@@ -14,8 +14,23 @@ cdef extern from *:
     #else
     #define FASTAD_ASSERT(condition) ((void)0)
     #endif
+
+    /* Asks for large pages where an array is large: the first touch of each small page costs as much as many operations. */
+    #if defined(__linux__)
+    #include <stdint.h>
+    #include <sys/mman.h>
+    static inline void fastad_prefer_large_pages(void *array, size_t bytes) {
+        if (bytes >= (size_t)8 << 20) {
+            uintptr_t page = (uintptr_t)array & ~(uintptr_t)4095;
+            (void)madvise((void *)page, (uintptr_t)array + bytes - page, MADV_HUGEPAGE);
+        }
+    }
+    #else
+    static inline void fastad_prefer_large_pages(void *array, size_t bytes) { (void)array; (void)bytes; }
+    #endif
     """
     void FASTAD_ASSERT(bint condition) noexcept nogil
+    void fastad_prefer_large_pages(void* array, size_t bytes) noexcept nogil
 
 
 # The tape's own opcodes; the elementals of the op table start at FIRST_OPCODE of table/generate.py.

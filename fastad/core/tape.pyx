@@ -19,6 +19,13 @@ def set_slot_limit(int64_t limit):
     return old
 
 
+cdef void* larger(void* array, size_t bytes) noexcept nogil:
+    cdef void* moved = realloc(array, bytes)
+    if moved != NULL:
+        fastad_prefer_large_pages(moved, bytes)
+    return moved
+
+
 cdef int grow(CTape* t) except -1 nogil:
     """Doubles the capacity; on failure the tape is as it was and MemoryError is raised."""
     cdef int64_t capacity = min(max(2 * t.capacity, <int64_t>1024), slot_limit)
@@ -26,16 +33,16 @@ cdef int grow(CTape* t) except -1 nogil:
         with gil:
             raise MemoryError(f"the tape is full: {t.n} instructions is the most one tape holds; "
                               "differentiate a smaller part at a time")
-    cdef void* opcode = realloc(t.opcode, capacity * sizeof(uint8_t))
+    cdef void* opcode = larger(t.opcode, capacity * sizeof(uint8_t))
     if opcode != NULL:
         t.opcode = <uint8_t*>opcode
-    cdef void* a = realloc(t.a, capacity * sizeof(int32_t))
+    cdef void* a = larger(t.a, capacity * sizeof(int32_t))
     if a != NULL:
         t.a = <int32_t*>a
-    cdef void* b = realloc(t.b, capacity * sizeof(int32_t))
+    cdef void* b = larger(t.b, capacity * sizeof(int32_t))
     if b != NULL:
         t.b = <int32_t*>b
-    cdef void* v = realloc(t.v, capacity * sizeof(double))
+    cdef void* v = larger(t.v, capacity * sizeof(double))
     if v != NULL:
         t.v = <double*>v
     if opcode == NULL or a == NULL or b == NULL or v == NULL:

@@ -6,6 +6,10 @@ The order of the rows is the order of the opcodes. Rows that NumPy, SciPy and `m
 
 from .op import BALL, POSITIVE, REAL, Op
 
+# Of the angle with these opposite and adjacent sides; by quotients, since squares overflow and vanish. 0 at the origin.
+SINE = "div0(x, hypot(x, y))"
+COSINE = "div0(y, hypot(x, y))"
+
 ELEMENTARY = (
     # Arithmetic
     Op("add", 2, v="x + y", dx="1.0", dy="1.0", numpy="add"),
@@ -116,10 +120,10 @@ ELEMENTARY = (
        dxx="-x / ((1.0 - x)*(1.0 + x)*sqrt((1.0 - x)*(1.0 + x)))", domain=BALL, numpy="arccos", math="acos"),
     Op("arctan", 1, v="atan(x)", dx="1.0 / (1.0 + x*x)", dxx="-2.0*x / ((1.0 + x*x)*(1.0 + x*x))", numpy="arctan",
        math="atan"),
-    Op("arctan2", 2, v="atan2(x, y)", dx="div0(div0(y, hypot(x, y)), hypot(x, y))",
-       dy="div0(div0(-x, hypot(x, y)), hypot(x, y))", dxx="div0(-2.0*x*y, (x*x + y*y)*(x*x + y*y))",
-       dxy="div0(x*x - y*y, (x*x + y*y)*(x*x + y*y))", dyy="div0(2.0*x*y, (x*x + y*y)*(x*x + y*y))", numpy="arctan2",
-       math="atan2", sym="atan2(x, y)"),
+    Op("arctan2", 2, v="atan2(x, y)", dx=f"div0({COSINE}, hypot(x, y))", dy=f"-div0({SINE}, hypot(x, y))",
+       dxx=f"-2.0*div0(div0({SINE}*{COSINE}, hypot(x, y)), hypot(x, y))",
+       dxy=f"div0(div0({SINE}*{SINE} - {COSINE}*{COSINE}, hypot(x, y)), hypot(x, y))",
+       dyy=f"2.0*div0(div0({SINE}*{COSINE}, hypot(x, y)), hypot(x, y))", numpy="arctan2", math="atan2", sym="atan2(x, y)"),
     Op("radians", 1, v="DEGREE*x", dx="DEGREE", numpy="radians deg2rad", math="radians", sym="x*pi/180"),
     Op("degrees", 1, v="RADIAN*x", dx="RADIAN", numpy="degrees rad2deg", math="degrees", sym="x*180/pi"),
 
