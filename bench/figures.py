@@ -283,7 +283,7 @@ def threads():
 
         for gradient in (*after_another(), *together()):
             assert_close(gradient, expected, 1e-8)
-        both = timing.ratio(after_another, together, rounds=9)
+        both = timing.ratio(after_another, together, rounds=30, number=(1, 1))
     return [
         Row("two threads sweeping a tape each, over one after the other", both.ratio, "x", at_least=1.7),
         Row("  reverse sweep in one thread, per operation", both.first / (2 * LONG), "s"),

@@ -75,9 +75,10 @@ class UfuncTable:
         if ufunc not in self.calls:
             for module, attribute in (("numpy", "numpy"), ("scipy.special", "scipy")):
                 if module in sys.modules and module not in self.modules:
-                    self.modules.add(module)
                     rows = [(name, op) for op in ELEMENTARY + SPECIAL for name in getattr(op, attribute)]
                     _add_namespace(self.calls, sys.modules[module], rows)
+                    # Last, so that another thread finds the module's ufuncs or fills them in itself.
+                    self.modules.add(module)
         return self.calls.get(ufunc)
 
 

@@ -196,7 +196,7 @@ def _value_and_grad(transform, f, argnums, has_aux):
             result, aux = _aux(transform, f, f(*inputs.args, **kwargs), has_aux)
             value = _scalar_result(transform, f, result)
             gradient = inputs.rebuild(trace.reverse(inputs.actives, [value], [1.0]))
-            value = trace.out(value)
+            value = float(scalar.plain(value)) if trace.opened else value
             return ((value, trace.out(aux)), gradient) if has_aux else (value, gradient)
 
     return value_and_grad_of_f

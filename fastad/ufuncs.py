@@ -17,8 +17,9 @@ def _divmod(x, y):
 def modf(x):
     """Fractional and whole part of an active scalar, both with its sign, as math.modf."""
     whole = apply("trunc", x)
-    fraction = x - whole if abs(x) != np.inf else apply("copysign", 0.0, x)
-    return apply("copysign", fraction, x) if fraction == 0.0 and x != 0.0 and x != whole else fraction, whole
+    if x == 0.0:
+        return x, whole
+    return (apply("copysign", 0.0, x) if abs(x) == np.inf else x - whole), whole
 
 
 def frexp(x):

@@ -29,7 +29,7 @@ HEAVY = ("scipy", "optree", "matplotlib", "sympy", "mpmath", "graphviz")
 
 
 def sources():
-    return sorted(path for suffix in ("*.py", "*.pyx", "*.pxd") for path in PACKAGE.rglob(suffix)
+    return sorted(path for suffix in ("*.py", "*.pyx", "*.pxd", "*.pxi") for path in PACKAGE.rglob(suffix)
                   if "generated" not in path.parts)
 
 

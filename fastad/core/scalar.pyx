@@ -10,12 +10,12 @@ from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, PyObject_RichComp
 from cpython.float cimport PyFloat_AS_DOUBLE
 from cpython.ref cimport PyObject
 from libc.math cimport NAN
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
 from fastad.core.tape cimport (
-    OP_CONSTANT, OP_EXTRA, OP_INPUT, OP_SPECIAL, Constant, CTape, Tape, append, constant, constant_entry, write,
+    LITERALS, OP_CONSTANT, OP_EXTRA, OP_INPUT, OP_SPECIAL, Constant, CTape, Tape, append, constant, write,
 )
 
 import math as _math
@@ -30,6 +30,8 @@ cdef enum:
     SPARE_CAPACITY = 1 << 22         # a finished tape larger than this gives its memory back
     LOOK_BACK = 256                  # instructions that has_derivative looks at before it believes the worst
     NOT_A_NUMBER = -2                # lift: not a number, let the other operand's type try
+
+ctypedef PyObject* (*NewReference)(int op, PyObject* x, PyObject* y) noexcept
 
 
 # ---- operations --------------------------------------------------------------------------------------------------------
@@ -60,12 +62,30 @@ cdef int32_t lift_slowly(CTape* t, object x) except -1:
     return NOT_A_NUMBER if number is None else constant(t, number)
 
 
+cdef inline uint64_t bits_of(PyObject* number) noexcept:
+    """The bits of a Python float."""
+    cdef double v = PyFloat_AS_DOUBLE(<object>number)
+    return (<uint64_t*>&v)[0]
+
+
+cdef inline Constant* literal_entry(const CTape* t, PyObject* number) noexcept:
+    return t.literals + ((<uintptr_t>number >> 4) & (LITERALS - 1))
+
+
+cdef int32_t literal(CTape* t, PyObject* number) except -1:
+    """The slot of a float, which is then at hand the next time the same object comes (a literal in a loop does)."""
+    cdef Constant* entry = literal_entry(t, number)
+    entry.slot = constant(t, PyFloat_AS_DOUBLE(<object>number))
+    entry.bits, entry.stamp = bits_of(number), t.stamp
+    return entry.slot
+
+
 cdef inline int32_t lift(CTape* t, object x) except -1:
     """The slot of an operand: its own if it is active, a constant's if it is a number, NOT_A_NUMBER otherwise."""
     if type(x) is Active and (<Active>x).epoch == t.epoch:
         return (<Active>x).slot
     if PyFloat_CheckExact(x):
-        return constant(t, PyFloat_AS_DOUBLE(x))
+        return literal(t, <PyObject*>x)
     if PyLong_CheckExact(x):
         return constant(t, x)
     return lift_slowly(t, x)
@@ -89,36 +109,50 @@ cdef inline int operand_slots(CTape* t, object x, object y, int32_t* a, int32_t*
     return a[0] == NOT_A_NUMBER or b[0] == NOT_A_NUMBER
 
 
-cdef inline int32_t slot_at_hand(const CTape* t, object x) noexcept:
-    """The slot of an active scalar or of a constant the tape has; -1 for all that needs a closer look."""
+cdef inline int32_t slot_at_hand(const CTape* t, PyObject* x) noexcept:
+    """The slot of an active scalar or of a literal the tape has; -1 for all that needs a closer look."""
     cdef Constant* entry
-    cdef uint64_t bits
-    cdef double v
-    if likely(type(x) is Active):
-        return (<Active>x).slot if (<Active>x).epoch == t.epoch else -1
-    if PyFloat_CheckExact(x) and t.stamp:
-        v = PyFloat_AS_DOUBLE(x)
-        bits = (<uint64_t*>&v)[0]
-        entry = constant_entry(t, bits)
-        if likely(entry.bits == bits and entry.stamp == t.stamp):
+    if likely(Py_TYPE(x) == <PyTypeObject*>Active):
+        return (<FastadActive*>x).slot if (<FastadActive*>x).epoch == t.epoch else -1
+    if Py_TYPE(x) == &PyFloat_Type and t.stamp:
+        entry = literal_entry(t, x)
+        if likely(entry.bits == bits_of(x) and entry.stamp == t.stamp):
             return entry.slot
     return -1
 
 
-cdef inline object arithmetic(int op, object x, object y):
-    """x op y for the four operations the interpreter meets most; `op` is a constant to the compiler.
+cdef inline PyObject* arithmetic(int op, PyObject* x, PyObject* y) noexcept:
+    """x op y for the four operations the interpreter meets most, as a new reference; `op` is a constant to the compiler.
 
-    This is the price of fastad per operation. The path taken nearly always calls nothing, so that it needs no stack
-    frame: both slots are at hand, and so are room on the tape and a scalar on the free list.
+    This is the price of fastad per operation. The path taken nearly always calls nothing and the other one is a call in last
+    place, so that there is no stack frame: both slots are at hand, and so are room on the tape and a scalar on the free list.
     """
     cdef CTape* t = tape_in_progress()
     cdef int32_t a = slot_at_hand(t, x)
     cdef int32_t b = slot_at_hand(t, y)
     cdef int64_t i = t.n
-    if unlikely(a < 0 or b < 0 or i == t.capacity or fastad_thread.free == NULL):
-        return binary(op, x, y)
+    if unlikely((a | b) < 0 or i == t.capacity or fastad_thread.free == NULL):
+        return (<NewReference>binary)(op, x, y)
     write(t, i, op, a, b, elementary_arithmetic(op, t.v[a], t.v[b]))
     return fastad_reuse_active(t.epoch, <int32_t>i)
+
+
+# What Active's number slots call: its methods, made by Cython, look at their arguments and errors once more.
+
+cdef PyObject* quick_add(PyObject* x, PyObject* y) noexcept:
+    return arithmetic(OP_ADD, x, y)
+
+
+cdef PyObject* quick_subtract(PyObject* x, PyObject* y) noexcept:
+    return arithmetic(OP_SUBTRACT, x, y)
+
+
+cdef PyObject* quick_multiply(PyObject* x, PyObject* y) noexcept:
+    return arithmetic(OP_MULTIPLY, x, y)
+
+
+cdef PyObject* quick_divide(PyObject* x, PyObject* y) noexcept:
+    return arithmetic(OP_DIVIDE, x, y)
 
 
 cdef inline double elementary_arithmetic(int op, double x, double y) noexcept nogil:
@@ -248,16 +282,16 @@ cdef class Active:
         raise TypeError("active values are made by fastad.grad and the other transforms; pass them a plain float")
 
     def __add__(x, y):
-        return arithmetic(OP_ADD, x, y)
+        return binary(OP_ADD, x, y)
 
     def __sub__(x, y):
-        return arithmetic(OP_SUBTRACT, x, y)
+        return binary(OP_SUBTRACT, x, y)
 
     def __mul__(x, y):
-        return arithmetic(OP_MULTIPLY, x, y)
+        return binary(OP_MULTIPLY, x, y)
 
     def __truediv__(x, y):
-        return arithmetic(OP_DIVIDE, x, y)
+        return binary(OP_DIVIDE, x, y)
 
     def __pow__(x, y, modulus):
         if modulus is not None:
@@ -395,6 +429,23 @@ cdef class Active:
         """0.0"""
         return 0.0
 
+    # What NumPy's np.ndim, np.shape and np.size look for.
+
+    @property
+    def ndim(self):
+        """0"""
+        return 0
+
+    @property
+    def shape(self):
+        """()"""
+        return ()
+
+    @property
+    def size(self):
+        """1"""
+        return 1
+
     def conjugate(self):
         """The number itself."""
         return self
@@ -423,6 +474,10 @@ cdef class Active:
 
 
 (<PyTypeObject*>Active).tp_dealloc = fastad_dealloc_active
+(<PyTypeObject*>Active).tp_as_number.nb_add = quick_add
+(<PyTypeObject*>Active).tp_as_number.nb_subtract = quick_subtract
+(<PyTypeObject*>Active).tp_as_number.nb_multiply = quick_multiply
+(<PyTypeObject*>Active).tp_as_number.nb_true_divide = quick_divide
 
 
 cdef object _plain(CTape* t, Active x):

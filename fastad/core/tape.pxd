@@ -41,6 +41,7 @@ cdef enum:
     OP_SPECIAL = 3    # an elemental of table/special.py: operand b is its row, its second operand is in an OP_EXTRA before it
 
     CONSTANT_BITS = 10
+    LITERALS = 256
 
 
 cdef struct Constant:
@@ -59,6 +60,7 @@ cdef struct CTape:
     uint64_t epoch        # the trace that is being recorded; 0 on no trace's tape
     uint32_t stamp        # counts the traces this tape has held, from 1
     Constant* constants   # recent constants by the hash of their bits
+    Constant* literals    # the same by the address of the float object
 
 
 cdef int grow(CTape* t) except -1 nogil

@@ -57,12 +57,14 @@ cdef class Tape:
 
     def __cinit__(self):
         self.c.constants = <Constant*>calloc(1 << CONSTANT_BITS, sizeof(Constant))
-        if self.c.constants == NULL:
+        self.c.literals = <Constant*>calloc(LITERALS, sizeof(Constant))
+        if self.c.constants == NULL or self.c.literals == NULL:
             raise MemoryError("no memory for a tape")
 
     def __dealloc__(self):
         self.release()
         free(self.c.constants)
+        free(self.c.literals)
 
     cdef void begin(self, uint64_t epoch) noexcept:
         """Empties the tape for a new trace."""
@@ -71,6 +73,7 @@ cdef class Tape:
         self.c.stamp += 1
         if self.c.stamp == 0:
             memset(self.c.constants, 0, sizeof(Constant) << CONSTANT_BITS)
+            memset(self.c.literals, 0, sizeof(Constant) * LITERALS)
             self.c.stamp = 1
 
     cdef void release(self) noexcept:

@@ -94,12 +94,23 @@ cdef extern from *:
     FastadThread fastad_thread
     long long[32] fastad_idle
     uint64_t FASTAD_NEXT_EPOCH() noexcept nogil
-    object fastad_reuse_active(uint64_t epoch, int32_t slot)
+    ctypedef struct FastadActive:
+        uint64_t epoch
+        int32_t slot
+    PyObject* fastad_reuse_active(uint64_t epoch, int32_t slot) noexcept
     object fastad_new_active(PyTypeObject* type, uint64_t epoch, int32_t slot)
     void fastad_dealloc_active(PyObject* self) noexcept
     void fastad_set_room(int64_t room) noexcept
+    ctypedef struct PyNumberMethods:
+        PyObject* (*nb_add)(PyObject*, PyObject*) noexcept
+        PyObject* (*nb_subtract)(PyObject*, PyObject*) noexcept
+        PyObject* (*nb_multiply)(PyObject*, PyObject*) noexcept
+        PyObject* (*nb_true_divide)(PyObject*, PyObject*) noexcept
     ctypedef struct PyTypeObject:
         void (*tp_dealloc)(PyObject*) noexcept
+        PyNumberMethods* tp_as_number
+    PyTypeObject PyFloat_Type
+    PyTypeObject* Py_TYPE(PyObject* x) noexcept
     int PyFloat_CheckExact(object x) noexcept
     int PyLong_CheckExact(object x) noexcept
     PyObject* PyThreadState_GetDict() noexcept
