@@ -168,12 +168,7 @@ cdef int64_t reverse_tangent_sweep(const CTape* t, double* tangent, double* w, d
 # ---- numeric mode, as Python calls it ----------------------------------------------------------------------------------------
 # The sweeps run over what lies behind the inputs: a nested trace's inputs are copies, which have operands of their own.
 
-cdef double* zeros(int64_t n) except NULL:
-    cdef double* array = <double*>calloc(max(n, 1), sizeof(double))
-    if array == NULL:
-        raise MemoryError(f"no memory for a sweep over {n} instructions ({8 * n} bytes)")
-    fastad_prefer_large_pages(array, n * sizeof(double))
-    return array
+include "workspace.pxi"
 
 
 cdef int64_t length(list actives) except -1:
@@ -220,7 +215,7 @@ def tangent(Tape tape, list inputs, list tangents, list outputs):
             tangent_sweep(&tape.c, t, first, n)
         return gather(outputs, t, n)
     finally:
-        free(t)
+        fastad_give_back(t)
 
 
 def reverse(Tape tape, list inputs, list outputs, list adjoints):
@@ -234,7 +229,7 @@ def reverse(Tape tape, list inputs, list outputs, list adjoints):
             reverse_sweep(&tape.c, w, first, n)
         return gather(inputs, w, n)
     finally:
-        free(w)
+        fastad_give_back(w)
 
 
 def reverse_tangent(Tape tape, list inputs, list tangents, list outputs, list adjoints):
@@ -258,9 +253,9 @@ def reverse_tangent(Tape tape, list inputs, list tangents, list outputs, list ad
             raise no_second_rule(tape.c.b[stopped])
         return gather(inputs, w, n), gather(inputs, s, n)
     finally:
-        free(t)
-        free(w)
-        free(s)
+        fastad_give_back(t)
+        fastad_give_back(w)
+        fastad_give_back(s)
 
 
 # ---- recording mode ----------------------------------------------------------------------------------------------------------
