@@ -17,6 +17,7 @@ LAYERS = (
     ("table", "table.*"),
     ("core", "core.*", "special_*"),
     ("errors", "elementals", "ufuncs", "math", "pytrees"),
+    ("arrays", "arrays.*"),
     ("transforms", "checking"),
     ("", "_version"),
 )

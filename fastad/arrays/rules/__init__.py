@@ -1,0 +1,1 @@
+"""Derivatives of NumPy's array functions, one declaration each, in a module per family."""

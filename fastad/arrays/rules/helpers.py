@@ -1,0 +1,90 @@
+"""What the derivative rules of NumPy's functions share: reversing broadcasts, reductions and selections of elements."""
+
+import math
+from operator import index
+
+import numpy as np
+
+from .registry import rule
+
+
+def unbroadcast(w, shape):
+    """w summed over the axes along which an operand of this shape was broadcast: an adjoint of that shape."""
+    if w.shape == shape:
+        return w
+    extra = w.ndim - len(shape)
+    axes = [*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and w.shape[extra + i] != 1)]
+    return np.reshape(np.sum(w, axis=tuple(axes), keepdims=True), shape)
+
+
+def like(w, x):
+    """The adjoint w in the shape and floating-point type of the operand x, which was broadcast or converted (or neither)."""
+    w = unbroadcast(w, np.shape(x))
+    dtype = getattr(x, "dtype", None)
+    return w if dtype is None or dtype == w.dtype or dtype.kind not in "fc" else w.astype(dtype)
+
+
+def normal_axes(axis, ndim):
+    """The axes as a tuple of numbers from 0 to ndim - 1; all of them for None."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(index(i) % ndim if ndim else 0 for i in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+
+
+def expand_reduced(w, axis, keepdims, ndim):
+    """w with the axes of length 1 that a reduction of an array of ndim dimensions dropped; w itself where it kept them.
+
+    keepdims may be np._NoValue, which is False.
+    """
+    if keepdims is True or (keepdims is not np._NoValue and keepdims):
+        return w
+    reduced = normal_axes(axis, ndim)
+    kept = iter(w.shape)
+    return np.reshape(w, tuple(1 if i in reduced else next(kept) for i in range(ndim)))
+
+
+def scatter_add(w, indices, shape):
+    """Zeros of this shape (a tuple) with every element of w added at its index into the flat result; w.shape == indices.shape.
+
+    The transpose of reading elements; an index may occur any number of times. Called with active arrays it goes through
+    __array_function__, as NumPy's own functions do.
+    """
+    for operand in (w, indices):
+        protocol = getattr(type(operand), "__array_function__", None)
+        if protocol is not None and protocol is not np.ndarray.__array_function__:
+            return protocol(operand, scatter_add, (type(operand),), (w, indices, shape), {})
+    out = np.zeros(math.prod(shape), w.dtype)
+    np.add.at(out, np.reshape(indices, -1), np.reshape(w, -1))
+    return out.reshape(shape)
+
+
+@rule(scatter_add, "w", structure="call", linear="jointly")
+def _scatter_add(v, result, w, indices, shape):
+    return np.reshape(v, -1)[indices]
+
+
+def flat_indices(shape):
+    """An integer array of this shape that holds the flat index of each of its elements."""
+    return np.arange(math.prod(shape)).reshape(shape)
+
+
+def selection_vjp(w, shape, select):
+    """The adjoint of an operand of this shape of which `select` takes elements, each any number of times.
+
+    w is the adjoint of what `select` gives; it is called with an integer array in place of the operand.
+    """
+    if 0 in shape:
+        return np.zeros(shape, w.dtype)
+    return scatter_add(w, select(flat_indices(shape)), shape)
+
+
+def selection_or_constant_vjp(w, shape, select):
+    """As selection_vjp, where other elements of the result are constants: `select` puts -1 there."""
+    indices = select(flat_indices(shape))
+    operand = indices >= 0
+    return scatter_add(w[operand], indices[operand], shape)
+
+
+def slice_along(w, axis, start, stop, step=None):
+    """w[start:stop:step] along one axis."""
+    return w[(slice(None),) * (axis % w.ndim) + (slice(start, stop, step),)]
