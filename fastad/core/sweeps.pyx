@@ -23,7 +23,7 @@ from fastad.core.scalar cimport (
     special_row, value_by_opcode, wrap,
 )
 from fastad.core.tape cimport (
-    FASTAD_ASSERT, OP_CONSTANT, OP_EXTRA, OP_INPUT, OP_SPECIAL, CTape, Tape, append, constant,
+    FASTAD_ASSERT, OP_SPECIAL, CTape, Tape, constant,
     fastad_prefer_large_pages,
 )
 
