@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -22,7 +23,8 @@ SANITIZE = os.environ.get("FASTAD_SANITIZE", "")
 # Hundreds of special functions that spend their time in SciPy: inlining them into each other costs minutes and megabytes.
 # In the sweeps the rare rows stay out of the loops.
 SIMPLER = {} if DEBUG or sys.platform == "win32" else {
-    "special": ["-O1", "-fno-inline"], "sweeps": ["-fno-inline-functions-called-once"]}
+    "core/special": ["-O1", "-fno-inline"], "core/sweeps": ["-fno-inline-functions-called-once"]}
+CORE = ("tape", "scalar", "functions", "nested", "sweeps", "special")
 
 
 def load_generator():
@@ -53,9 +55,11 @@ def extensions():
     text = " ".join(compile_args + link_args)
     if not flags.exists() or flags.read_text() != text:
         flags.write_text(text)
-    return [Extension(f"fastad.core.{name}", [f"fastad/core/{name}.pyx"], depends=[str(flags.relative_to(ROOT))],
+    return [Extension("fastad." + name.replace("/", "."), [f"fastad/{name}.pyx"],
+                      depends=[str(flags.relative_to(ROOT)), "fastad/core/vector.h"], include_dirs=[str(ROOT), numpy.get_include()],
+                      define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
                       extra_compile_args=compile_args + SIMPLER.get(name, []), extra_link_args=link_args)
-            for name in ("tape", "scalar", "functions", "nested", "sweeps", "special")]
+            for name in (*(f"core/{name}" for name in CORE), "arrays/active")]
 
 
 load_generator().write_all(GENERATED)

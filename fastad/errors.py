@@ -101,8 +101,12 @@ def stale_value(*_):
 def no_rule(row, operand):
     """The TraceError for an active operand by which a special elemental has no derivative rule."""
     from .table import SPECIAL
+    return no_rule_by(SPECIAL[row].name, operand)
+
+
+def no_rule_by(name, operand):
+    """The same for a row by its name."""
     place, code = user_line()
-    name = SPECIAL[row].name
     return TraceError(f"{code or name} at {place}: no rule is known for the derivative of {name} by its argument {operand + 1}; "
                       "pass a plain number there, or fastad.stop_gradient(...) of it")
 

@@ -4,10 +4,20 @@ Floats in plain lists, tuples and dicts are flattened by the compiled core, ever
 first needed.
 """
 
-from .core.nested import leaves_of, rebuild
-from .core.scalar import Active, plain
+import numpy as np
 
-NUMBER = None      # the structure of a lone number
+from .core.nested import leaves_of, rebuild, set_array_types
+from .core.scalar import Active
+
+NUMBER = None      # the structure of a lone number or array
+
+_LEAVES = {float, Active, np.ndarray}
+
+
+def add_array_type(active_array):
+    """Makes active arrays leaves."""
+    _LEAVES.add(active_array)
+    set_array_types(np.ndarray, active_array)
 
 
 class Nesting:
@@ -36,7 +46,7 @@ class Nesting:
 
 def flatten(tree):
     """(leaves, structure) of a nesting of dict, list, tuple, namedtuple; a lone number has the structure NUMBER."""
-    if type(tree) is float or type(tree) is Active:
+    if type(tree) in _LEAVES:
         return [tree], NUMBER
     leaves = leaves_of(tree)
     if leaves is not None:
@@ -68,12 +78,6 @@ def same_structure(one, other):
     if type(one) is not type(other):
         one, other = (s.spec() if type(s) is Nesting else s for s in (one, other))
     return one == other
-
-
-def plain_tree(tree):
-    """The same nesting with active scalars of the trace in progress replaced by their plain values."""
-    leaves, structure = flatten(tree)
-    return unflatten(structure, [plain(leaf) for leaf in leaves])
 
 
 def leaf_path(tree, index):

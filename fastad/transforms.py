@@ -10,11 +10,14 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from . import leaves as _leaves
+from .arrays import active
 from .core import scalar, sweeps
-from .core.scalar import Active
 from .core.tape import Tape
 from .errors import TraceError
-from .pytrees import NUMBER, flatten, frozen, leaf_path, plain_tree, same_structure, unflatten
+from .pytrees import NUMBER, flatten, frozen, leaf_path, same_structure, unflatten
+
+sweeps.set_array_sweeps(active)
 
 Function = Callable[..., Any]
 ArgNums = int | Sequence[int]
@@ -37,7 +40,10 @@ class _Trace(scalar.Trace):
 
     def out(self, tree):
         """A result as it leaves this level: plain if that ends the trace."""
-        return plain_tree(tree) if self.opened else tree
+        if not self.opened:
+            return tree
+        leaves, structure = flatten(tree)
+        return unflatten(structure, [_leaves.leaving(x, self.tape.retained) for x in leaves])
 
 
 _ALL = object()
@@ -68,6 +74,9 @@ def _refuse(transform, name, position, tree, index, leaf):
     kind = "None" if leaf is None else ("an " if type(leaf).__name__[0] in "aeiou" else "a ") + type(leaf).__name__
     if isinstance(leaf, int) and not isinstance(leaf, bool):
         advice = f"pass {leaf}.0"
+    elif hasattr(leaf, "dtype"):
+        kind = f"{'a subclass of ndarray' if leaf.dtype.kind == 'f' else 'an array'} ({type(leaf).__name__} of {leaf.dtype})"
+        advice = "pass x.astype(float), or differentiate with respect to other arguments (argnums)"
     else:
         advice = "pass floats there, or differentiate with respect to other arguments (argnums)"
     return TypeError(f"{transform} of {name}: {where} is {kind}, which has no derivative; {advice}")
@@ -76,37 +85,36 @@ def _refuse(transform, name, position, tree, index, leaf):
 class _Inputs:
     """Chosen arguments, flattened, as fresh active values of a trace.
 
-    leaves: the numbers; actives: the active scalars in their place; `rebuild` gives lists of results the structure again.
+    leaves: the numbers and arrays; handles: the inputs as sweeps refer to them; `rebuild` gives lists of results the structure
+    again. With `lasting` they do not change when the caller's arrays and containers do.
     """
 
-    def __init__(self, transform, f, trace, args, argnums=_ALL):
+    def __init__(self, transform, f, trace, args, argnums=_ALL, lasting=False):
         positions, self.single = (range(len(args)), False) if argnums is _ALL else _positions(_name(f), argnums, len(args))
         self.leaves, self.parts = [], []
         for k in positions:
             if args[k] is None:
                 raise _refuse(transform, _name(f), k, None, 0, None)
             leaves, structure = flatten(args[k])
-            bad = scalar.first_not_float(leaves)
-            if bad >= 0:
-                raise _refuse(transform, _name(f), k, args[k], bad, leaves[bad])
+            if scalar.first_not_float(leaves) >= 0:
+                for index, x in enumerate(leaves):
+                    if not _leaves.can_be_input(x):
+                        raise _refuse(transform, _name(f), k, args[k], index, x)
             self.parts.append((structure, len(self.leaves), len(self.leaves) + len(leaves)))
             self.leaves += leaves
-        self.actives = scalar.independents(self.leaves, trace.opened)
+        actives, self.handles = _leaves.independents(self.leaves, trace.opened, lasting)
         self.args = list(args)
-        for k, argument in zip(positions, self._trees(self.actives)):
+        for k, argument in zip(positions, self._trees(actives)):
             self.args[k] = argument
+        if lasting:
+            self.parts = [(frozen(structure), start, stop) for structure, start, stop in self.parts]
 
     def _trees(self, numbers):
         return [unflatten(structure, numbers[start:stop]) for structure, start, stop in self.parts]
 
-    def freeze(self):
-        """Keeps the structure of the arguments as it is now, for a function that outlives the trace; returns self."""
-        self.parts = [(frozen(structure), start, stop) for structure, start, stop in self.parts]
-        return self
-
     def rebuild(self, numbers):
-        """A list of one number per input in the structure of the arguments, np.float64 where the argument was one."""
-        trees = self._trees(scalar.typed_as(self.leaves, numbers))
+        """A list of one derivative per input in the structure of the arguments, np.float64 where the argument was one."""
+        trees = self._trees(_leaves.typed_as(self.leaves, numbers))
         return trees[0] if self.single else tuple(trees)
 
     def flatten_like(self, transform, what, trees):
@@ -114,19 +122,20 @@ class _Inputs:
         if not isinstance(trees, (tuple, list)) or len(trees) != len(self.parts):
             raise TypeError(f"{transform}: {what} must be a tuple with one entry per primal ({len(self.parts)})")
         numbers = []
-        for k, (tree, (structure, _, _)) in enumerate(zip(trees, self.parts)):
-            numbers += _numbers_like(transform, f"{what}[{k}]", tree, structure)
+        for k, (tree, (structure, start, stop)) in enumerate(zip(trees, self.parts)):
+            numbers += _seeds_like(transform, f"{what}[{k}]", tree, structure, self.leaves[start:stop])
         return numbers
 
 
-def _numbers_like(transform, what, tree, structure):
+def _seeds_like(transform, what, tree, structure, likes):
+    """The leaves of `tree`, which must have this structure and leaves with the shapes of `likes`."""
     leaves, given = flatten(tree)
     if not same_structure(given, structure):
         raise ValueError(f"{transform}: {what} has the structure {_shown(given)} where {_shown(structure)} is needed")
-    for index, leaf in enumerate(leaves):
-        if not _is_real(leaf):
-            raise TypeError(f"{transform}: {what}{leaf_path(tree, index)} must be a real number, not {type(leaf).__name__}")
-    return [leaf if type(leaf) is Active else float(leaf) for leaf in leaves]
+    if all([type(x) is float for x in leaves]) and all([type(x) is float for x in likes]):
+        return leaves
+    return [_leaves.seed_for(like, x, f"{transform}: {what}{leaf_path(tree, index)}")
+            for index, (like, x) in enumerate(zip(likes, leaves))]
 
 
 def _shown(structure):
@@ -143,29 +152,45 @@ def _tuple(transform, primals):
 
 # ---- results -----------------------------------------------------------------------------------------------------------
 
-def _is_real(x):
-    return scalar.is_active(x) or (isinstance(x, (float, int)) and not isinstance(x, bool)) or (
-        type(x).__module__ == "numpy" and getattr(x, "shape", None) == () and x.dtype.kind in "fiu")
+class _Outputs:
+    """A result, flattened: `handles` as sweeps refer to its leaves; `rebuild` gives derivatives of it the structure again.
+
+    TypeError if it is not made of real numbers and arrays. With `lasting` later writes to its arrays change nothing here.
+    """
+
+    def __init__(self, transform, f, result, lasting=False):
+        if result is None:
+            raise TypeError(f"{transform}: {_name(f)} returned None (is a return missing?)")
+        self.leaves, self.structure = flatten(result)
+        if scalar.first_not_float(self.leaves) >= 0:
+            for index, x in enumerate(self.leaves):
+                if not _leaves.is_number(x) and not _leaves.is_array(x):
+                    raise TypeError(f"{transform}: {_name(f)} returned a {type(x).__name__} at result{leaf_path(result, index)}, "
+                                    "where real numbers and arrays of them are needed")
+        self.handles = _leaves.handles_of(self.leaves)
+        if lasting:
+            self.structure = frozen(self.structure)
+
+    def rebuild(self, numbers):
+        return unflatten(self.structure, _leaves.filled(self.leaves, numbers))
 
 
-def _scalar_result(transform, f, result):
-    if not _is_real(result):
-        returned = "None (is a return missing?)" if result is None else f"a {type(result).__name__}"
+def _scalar_output(transform, f, result):
+    """The handle of a result that is one real number; TypeError for all others."""
+    if _leaves.is_number(result):
+        return result
+    if not _leaves.is_array(result) or result.shape != ():
+        returned = ("None (is a return missing?)" if result is None else f"an ndarray of shape {result.shape}" if _leaves.is_array(result)
+                    else f"a {type(result).__name__}")
         raise TypeError(f"{transform} needs a function with a real scalar result, but {_name(f)} returned {returned}; "
                         "use fastad.jacobian or fastad.vjp for several results")
-    return result if type(result) is Active else float(result)
+    return _leaves.handles_of([result])[0]
 
 
-def _results(transform, f, result):
-    """(numbers, structure) of a result that may be any nesting of real numbers."""
-    if result is None:
-        raise TypeError(f"{transform}: {_name(f)} returned None (is a return missing?)")
-    leaves, structure = flatten(result)
-    for index, leaf in enumerate(leaves):
-        if not _is_real(leaf):
-            raise TypeError(f"{transform}: {_name(f)} returned a {type(leaf).__name__} at result{leaf_path(result, index)}, "
-                            "where real numbers are needed")
-    return [leaf if type(leaf) is Active else float(leaf) for leaf in leaves], structure
+def _plain_number(x):
+    """A scalar result as it leaves the outermost trace: a float, or np.float32 where it is one."""
+    x = _leaves.leaving(x, False)
+    return x[()] if getattr(x, "dtype", None) == "float32" else float(x)
 
 
 def _aux(transform, f, result, has_aux):
@@ -194,9 +219,9 @@ def _value_and_grad(transform, f, argnums, has_aux):
         with _Trace() as trace:
             inputs = _Inputs(transform, f, trace, args, argnums)
             result, aux = _aux(transform, f, f(*inputs.args, **kwargs), has_aux)
-            value = _scalar_result(transform, f, result)
-            gradient = inputs.rebuild(trace.reverse(inputs.actives, [value], [1.0]))
-            value = float(scalar.plain(value)) if trace.opened else value
+            output = _scalar_output(transform, f, result)
+            gradient = inputs.rebuild(trace.reverse(inputs.handles, [output], [1.0]))
+            value = _plain_number(result) if trace.opened else result
             return ((value, trace.out(aux)), gradient) if has_aux else (value, gradient)
 
     return value_and_grad_of_f
@@ -221,25 +246,24 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
         inputs = _Inputs("jvp", f, trace, primals)
         directions = inputs.flatten_like("jvp", "tangents", tangents)
         result = f(*inputs.args)
-        outputs, structure = _results("jvp", f, result)
-        out = trace.tangent(inputs.actives, directions, outputs)
-        return trace.out(result), unflatten(structure, out)
+        outputs = _Outputs("jvp", f, result)
+        out = trace.tangent(inputs.handles, directions, outputs.handles)
+        return trace.out(result), outputs.rebuild(out)
 
 
 def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
     """(value, jvp_fun): jvp_fun(*tangents) is the tangent at primals, without another run of f, any number of times."""
     with _Trace() as trace:
-        inputs = _Inputs("linearize", f, trace, primals).freeze()
+        inputs = _Inputs("linearize", f, trace, primals, lasting=True)
         result = f(*inputs.args)
-        outputs, structure = _results("linearize", f, result)
-        structure = frozen(structure)
+        outputs = _Outputs("linearize", f, result, lasting=True)
         tape = trace.tape
         tape.retained = True
 
         def jvp_fun(*tangents):
             directions = inputs.flatten_like("jvp_fun", "tangents", tangents)
             sweep = sweeps.record_tangent if _records(tape, directions) else sweeps.tangent
-            return unflatten(structure, sweep(tape, inputs.actives, directions, outputs))
+            return outputs.rebuild(sweep(tape, inputs.handles, directions, outputs.handles))
 
         return trace.out(result), jvp_fun
 
@@ -250,17 +274,16 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
     The cotangent has the structure of f's result. Inside another trace the result is active if the cotangent is.
     """
     with _Trace() as trace:
-        inputs = _Inputs("vjp", f, trace, primals).freeze()
+        inputs = _Inputs("vjp", f, trace, primals, lasting=True)
         result = f(*inputs.args)
-        outputs, structure = _results("vjp", f, result)
-        structure = frozen(structure)
+        outputs = _Outputs("vjp", f, result, lasting=True)
         tape = trace.tape
         tape.retained = True
 
         def vjp_fun(cotangent):
-            adjoints = _numbers_like("vjp_fun", "the cotangent", cotangent, structure)
+            adjoints = _seeds_like("vjp_fun", "the cotangent", cotangent, outputs.structure, outputs.leaves)
             sweep = sweeps.record_reverse if _records(tape, adjoints) else sweeps.reverse
-            return inputs.rebuild(sweep(tape, inputs.actives, outputs, adjoints))
+            return inputs.rebuild(sweep(tape, inputs.handles, outputs.handles, adjoints))
 
         return trace.out(result), vjp_fun
 
@@ -272,7 +295,7 @@ def _records(tape, seeds):
     if tape.growing:
         raise TraceError("the function returned by vjp or linearize was called in another thread while the trace it belongs to "
                          "goes on; call it in the thread that made it, or after the trace has ended")
-    return any([scalar.is_active(seed) for seed in seeds])
+    return any([_leaves.is_active(seed) for seed in seeds])
 
 
 def jacobian(f: Function, argnums: ArgNums = 0, mode: str = "auto") -> Function:
@@ -287,23 +310,18 @@ def jacobian(f: Function, argnums: ArgNums = 0, mode: str = "auto") -> Function:
     def jacobian_of_f(*args, **kwargs):
         with _Trace() as trace:
             inputs = _Inputs("jacobian", f, trace, args, argnums)
-            outputs, structure = _results("jacobian", f, f(*inputs.args, **kwargs))
-            n, m = len(inputs.actives), len(outputs)
+            outputs = _Outputs("jacobian", f, f(*inputs.args, **kwargs))
+            n, m = _leaves.count(inputs.leaves), _leaves.count(outputs.leaves)
             if mode == "forward" or (mode == "auto" and n < m):
-                columns = [trace.tangent(inputs.actives, unit, outputs) for unit in _units(n)]
-                rows = [[column[i] for column in columns] for i in range(m)]
+                columns = [_leaves.filled(outputs.leaves, trace.tangent(inputs.handles, unit, outputs.handles))
+                           for unit in _leaves.units(inputs.leaves)]
+                blocks = _leaves.blocks(outputs.leaves, inputs.leaves, columns=columns)
             else:
-                rows = [trace.reverse(inputs.actives, outputs, unit) for unit in _units(m)]
-            return unflatten(structure, [inputs.rebuild(row) for row in rows])
+                rows = [trace.reverse(inputs.handles, outputs.handles, unit) for unit in _leaves.units(outputs.leaves)]
+                blocks = _leaves.blocks(outputs.leaves, inputs.leaves, rows=rows)
+            return unflatten(outputs.structure, [inputs.rebuild(row) for row in blocks])
 
     return jacobian_of_f
-
-
-def _units(n):
-    for k in range(n):
-        unit = [0.0] * n
-        unit[k] = 1.0
-        yield unit
 
 
 def hessian(f: Function, argnums: ArgNums = 0) -> Function:
@@ -317,12 +335,25 @@ def hessian(f: Function, argnums: ArgNums = 0) -> Function:
             return jacobian(grad(f, argnums), argnums)(*args, **kwargs)
         with _Trace() as trace:
             inputs = _Inputs("hessian", f, trace, args, argnums)
-            value = _scalar_result("hessian", f, f(*inputs.args, **kwargs))
-            columns = [sweeps.reverse_tangent(trace.tape, inputs.actives, unit, [value], [1.0])[1]
-                       for unit in _units(len(inputs.actives))]
-            return inputs.rebuild([inputs.rebuild(column) for column in columns])
+            value = _scalar_output("hessian", f, f(*inputs.args, **kwargs))
+            columns = list(_second_order(trace, inputs, value, _leaves.units(inputs.leaves)))
+            return inputs.rebuild([inputs.rebuild(row) for row in _leaves.blocks(inputs.leaves, inputs.leaves, columns=columns)])
 
     return hessian_of_f
+
+
+def _second_order(trace, inputs, value, directions):
+    """For each direction the Hessian of a value times that direction.
+
+    On a tape of scalars by the reverse-tangent sweep; one with arrays records the reverse sweep once, and then takes its tangents.
+    """
+    if trace.tape.storages:
+        gradient = _leaves.handles_of(sweeps.record_reverse(trace.tape, inputs.handles, [value], [1.0]))
+        for direction in directions:
+            yield _leaves.filled(gradient, sweeps.tangent(trace.tape, inputs.handles, direction, gradient))
+    else:
+        for direction in directions:
+            yield sweeps.reverse_tangent(trace.tape, inputs.handles, direction, [value], [1.0])[1]
 
 
 def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
@@ -337,16 +368,15 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
         with _Trace() as trace:
             inputs = _Inputs("hvp", f, trace, primals)
             directions = inputs.flatten_like("hvp", "tangents", tangents)
-            value = _scalar_result("hvp", f, f(*inputs.args))
-            _, numbers = sweeps.reverse_tangent(trace.tape, inputs.actives, directions, [value], [1.0])
-            product = inputs.rebuild(numbers)
+            value = _scalar_output("hvp", f, f(*inputs.args))
+            product = inputs.rebuild(next(_second_order(trace, inputs, value, [directions])))
     return product[0] if len(primals) == 1 else product
 
 
 def stop_gradient(x: Any) -> Any:
-    """x (a number or a nesting of them) with derivative zero."""
+    """x (a number, an array or a nesting of them) with derivative zero."""
     leaves, structure = flatten(x)
-    return unflatten(structure, [scalar.stop_gradient(leaf) for leaf in leaves])
+    return unflatten(structure, [active.stop_gradient(x) for x in leaves])
 
 
 def trace(f: Function, *args: Any) -> Tape:
@@ -359,8 +389,8 @@ def trace(f: Function, *args: Any) -> Tape:
         raise RuntimeError("fastad.trace shows a whole tape; call it outside of differentiated functions")
     with _Trace() as level:
         inputs = _Inputs("trace", f, level, args)
-        outputs, _ = _results("trace", f, f(*inputs.args))
+        outputs = _Outputs("trace", f, f(*inputs.args))
         level.tape.retained = True
-        level.tape.inputs = tuple(scalar.slot_of(x) for x in inputs.actives)
-        level.tape.outputs = tuple(scalar.slot_of(x) for x in outputs)
+        level.tape.inputs = tuple(active.slot_of(x) for x in inputs.handles)
+        level.tape.outputs = tuple(active.slot_of(x) for x in outputs.handles)
         return level.tape

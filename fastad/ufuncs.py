@@ -57,5 +57,4 @@ def call_ufunc(ufunc, method, inputs, kwargs):
     return call(*(x[()] if isinstance(x, np.ndarray) else x for x in inputs))
 
 
-scalar.set_ufunc_hook(call_ufunc)
 numbers.Real.register(scalar.Active)

@@ -18,7 +18,7 @@ LAYERS = (
     ("core", "core.*", "special_*"),
     ("errors", "elementals", "ufuncs", "math", "pytrees"),
     ("arrays", "arrays.*"),
-    ("transforms", "checking"),
+    ("leaves", "transforms", "checking"),
     ("", "_version"),
 )
 # What the core may import from elsewhere when it is needed, never while it is being imported.

@@ -1,1 +1,1 @@
-"""Arrays on the tape; so far the derivative rules of NumPy's functions, which the active arrays to come will call."""
+"""Active arrays: storages on the tape, NumPy's protocols, and the derivative rules of its functions."""

@@ -8,11 +8,23 @@ from fastad.core.scalar cimport Active
 cdef enum:
     MAX_DEPTH = 100
 
+cdef object array_type = float, active_array_type = float
+
+
+def set_array_types(type array, type active_array):
+    """Sets the types of arrays, which are leaves as numbers are."""
+    global array_type, active_array_type
+    array_type, active_array_type = array, active_array
+
+
+cdef inline bint is_leaf(item):
+    return type(item) is float or type(item) is Active or <object>type(item) is array_type or <object>type(item) is active_array_type
+
 CHANGED = "an argument changed its structure while it was being differentiated"
 
 
 def leaves_of(tree):
-    """The numbers of a nesting of lists, tuples and dicts that holds only floats and active scalars; None for any other tree."""
+    """The leaves of a nesting of lists, tuples and dicts that holds only floats, arrays and active values; None for any other tree."""
     cdef list leaves = []
     return leaves if collect(tree, leaves, 0) else None
 
@@ -43,7 +55,7 @@ cdef bint collect(tree, list leaves, int depth) except -1:
 
 
 cdef inline bint collect_item(item, list leaves, int depth) except -1:
-    if type(item) is float or type(item) is Active:
+    if is_leaf(item):
         leaves.append(item)
         return True
     return collect(item, leaves, depth + 1)
@@ -84,7 +96,7 @@ cdef list build_items(list template, Numbers reader):
 
 
 cdef inline object build_item(template, Numbers reader):
-    if type(template) is float or type(template) is Active:
+    if is_leaf(template):
         if reader.position >= len(reader.numbers):
             raise RuntimeError(CHANGED)
         reader.position += 1

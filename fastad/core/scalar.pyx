@@ -15,7 +15,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
 from fastad.core.tape cimport (
-    LITERALS, OP_CONSTANT, OP_EXTRA, OP_INPUT, OP_SPECIAL, Constant, CTape, Tape, append, constant, write,
+    LITERALS, OP_ARRAY, OP_CONSTANT, OP_EXTRA, OP_GATHER, OP_INPUT, OP_SPECIAL, Constant, CTape, Tape, append, constant, write,
 )
 
 import math as _math
@@ -58,6 +58,8 @@ cdef int32_t lift_slowly(CTape* t, object x) except -1:
         raise _errors().stale_value((<Active>x).epoch != 0)
     if isinstance(x, (float, int)):
         return constant(t, x)
+    if Py_TYPE(<PyObject*>x) == array_type:
+        return NOT_A_NUMBER
     number = _errors().plain_number(x)
     return NOT_A_NUMBER if number is None else constant(t, number)
 
@@ -240,13 +242,18 @@ cdef int32_t record(CTape* t, int op, int32_t a, int32_t b) except -1:
 
 # ---- the active scalar -----------------------------------------------------------------------------------------------------
 
-_ufunc_hook = None
+_ufunc_hook = _function_hook = _dtype = None
+cdef PyTypeObject* array_type = NULL
 
 
-def set_ufunc_hook(function):
-    """Sets what `__array_ufunc__` of an active scalar calls: function(ufunc, method, inputs, kwargs)."""
-    global _ufunc_hook
-    _ufunc_hook = function
+def set_array_hooks(type type_of_arrays, dtype, call_ufunc, call_function):
+    """Sets the type of active arrays, NumPy's float64, and what NumPy's protocols on an active scalar call.
+
+    call_ufunc(ufunc, method, inputs, kwargs) and call_function(function, args, kwargs).
+    """
+    global array_type, _dtype, _ufunc_hook, _function_hook
+    array_type = <PyTypeObject*>type_of_arrays
+    _dtype, _ufunc_hook, _function_hook = dtype, call_ufunc, call_function
 
 
 cdef object _errors():
@@ -410,6 +417,9 @@ cdef class Active:
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         return _ufunc_hook(ufunc, method, inputs, kwargs)
 
+    def __array_function__(self, function, types, args, kwargs):
+        return _function_hook(function, args, kwargs)
+
     # The rest of float's attributes.
 
     def __copy__(self):
@@ -440,6 +450,11 @@ cdef class Active:
     def shape(self):
         """()"""
         return ()
+
+    @property
+    def dtype(self):
+        """NumPy's float64."""
+        return _dtype
 
     @property
     def size(self):

@@ -85,7 +85,7 @@ cdef bint has_derivative(const CTape* t, int32_t slot) noexcept nogil:
         count -= 1
         looked += 1
         slot = waiting[count]
-        if t.opcode[slot] == OP_INPUT or looked + count > LOOK_BACK:
+        if t.opcode[slot] in (OP_INPUT, OP_ARRAY, OP_GATHER) or looked + count > LOOK_BACK:
             return True
         mask = operands_of(t, slot, slots)
         for k in range(4):

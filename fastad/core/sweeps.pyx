@@ -23,7 +23,7 @@ from fastad.core.scalar cimport (
     special_row, value_by_opcode, wrap,
 )
 from fastad.core.tape cimport (
-    FASTAD_ASSERT, OP_SPECIAL, CTape, Tape, constant,
+    FASTAD_ASSERT, OP_ARRAY, OP_GATHER, OP_PUT, OP_SPECIAL, CTape, Tape, constant,
     fastad_prefer_large_pages,
 )
 
@@ -50,7 +50,7 @@ cdef void forward_sweep(CTape* t, int64_t n) noexcept nogil:
         if op == OP_SPECIAL:
             load_special(t, i, slots, operands)
             t.v[i] = special_row(t.b[i]).value(operands)
-        elif op > OP_SPECIAL:
+        elif op >= FIRST_OPCODE:
             t.v[i] = value_by_opcode(op, t.v[t.a[i]], t.v[t.b[i]])
 
 
@@ -68,8 +68,11 @@ cdef void special_tangent(const CTape* t, int64_t i, double* tangent) noexcept n
     tangent[i] = total
 
 
-cdef void tangent_sweep(const CTape* t, double* tangent, int64_t first, int64_t n) noexcept nogil:
-    """Tangents of slots first to n-1; those before, the inputs among them, are there already."""
+cdef int64_t tangent_sweep(const CTape* t, double* tangent, int64_t first, int64_t n, double** data) noexcept nogil:
+    """Tangents of slots first to n-1; those before, the inputs among them, are there already.
+
+    data[k] is the tangent of float64 storage k, NULL for zero. Returns n, or the array instruction it stopped at.
+    """
     cdef const uint8_t* opcode = t.opcode
     cdef const int32_t* pa = t.a
     cdef const int32_t* pb = t.b
@@ -78,12 +81,22 @@ cdef void tangent_sweep(const CTape* t, double* tangent, int64_t first, int64_t 
     cdef int op
     for i in range(first, n):
         op = opcode[i]
-        if op == OP_SPECIAL:
-            special_tangent(t, i, tangent)
-            continue
         a, b = pa[i], pb[i]
-        FASTAD_ASSERT(0 <= a <= i and 0 <= b <= i)
-        tangent_step(op, i, a, b, v[a], v[b], v[i], tangent)
+        if op >= FIRST_OPCODE:
+            FASTAD_ASSERT(0 <= a <= i and 0 <= b <= i)
+            tangent_step(op, i, a, b, v[a], v[b], v[i], tangent)
+        elif op == OP_SPECIAL:
+            special_tangent(t, i, tangent)
+        elif op == OP_GATHER:
+            tangent[i] = 0.0 if data[a] == NULL else data[a][b]
+        elif op == OP_PUT:
+            if data[a] != NULL:
+                data[a][b] = tangent[pa[i - 1]]
+            elif tangent[pa[i - 1]] != 0.0:
+                return i
+        elif op == OP_ARRAY:
+            return i
+    return n
 
 
 cdef void special_reverse(const CTape* t, int64_t i, double wi, double* w) noexcept nogil:
@@ -98,25 +111,41 @@ cdef void special_reverse(const CTape* t, int64_t i, double wi, double* w) noexc
         w[slots[k]] += mulz(wi, first[k])
 
 
-cdef void reverse_sweep(const CTape* t, double* w, int64_t first, int64_t n) noexcept nogil:
-    """Adjoints from those that are set in slots first to n-1; instructions before `first` are left alone."""
+cdef int64_t reverse_sweep(const CTape* t, double* w, int64_t first, int64_t n, double** data) noexcept nogil:
+    """Adjoints from those that are set in slots first to n-1; instructions before `first` are left alone.
+
+    data[k] is the adjoint of float64 storage k, NULL for zero. Returns first - 1, or the array instruction it stopped at.
+    """
     cdef const uint8_t* opcode = t.opcode
     cdef const int32_t* pa = t.a
     cdef const int32_t* pb = t.b
     cdef const double* v = t.v
     cdef int64_t i, a, b
+    cdef int op
     cdef double wi
     for i in range(n - 1, first - 1, -1):
         wi = w[i]
         # An adjoint of zero adds nothing, whatever the partials are.
-        if wi == 0.0:
+        if wi == 0.0 and opcode[i] != OP_ARRAY and opcode[i] != OP_PUT:
             continue
-        if opcode[i] == OP_SPECIAL:
-            special_reverse(t, i, wi, w)
-            continue
+        op = opcode[i]
         a, b = pa[i], pb[i]
-        FASTAD_ASSERT(0 <= a <= i and 0 <= b <= i)
-        reverse_step(opcode[i], a, b, v[a], v[b], v[i], wi, w)
+        if op >= FIRST_OPCODE:
+            FASTAD_ASSERT(0 <= a <= i and 0 <= b <= i)
+            reverse_step(op, a, b, v[a], v[b], v[i], wi, w)
+        elif op == OP_SPECIAL:
+            special_reverse(t, i, wi, w)
+        elif op == OP_GATHER:
+            if data[a] == NULL:
+                return i
+            data[a][b] += wi
+        elif op == OP_PUT:
+            if data[a] != NULL:
+                w[pa[i - 1]] += data[a][b]
+                data[a][b] = 0.0
+        elif op == OP_ARRAY:
+            return i
+    return first - 1
 
 
 cdef bint special_reverse_tangent(const CTape* t, int64_t i, double wi, double si, const double* tangent, double* w,
@@ -171,6 +200,10 @@ cdef int64_t reverse_tangent_sweep(const CTape* t, double* tangent, double* w, d
 include "workspace.pxi"
 
 
+cdef void give_back(double* array) noexcept:
+    fastad_give_back(array)
+
+
 cdef int64_t length(list actives) except -1:
     """One more than the last slot of these values."""
     cdef int64_t n = 0
@@ -206,13 +239,15 @@ def forward(Tape tape, list inputs, list numbers):
 
 def tangent(Tape tape, list inputs, list tangents, list outputs):
     """Tangents of outputs for tangents of inputs: a list of floats, J t."""
+    if tape.storages:
+        return array_sweeps.tangent(tape, inputs, tangents, outputs)
     cdef int64_t first = length(inputs)
     cdef int64_t n = max(length(outputs), first)
     cdef double* t = zeros(n)
     try:
         scatter(inputs, tangents, t)
         with nogil:
-            tangent_sweep(&tape.c, t, first, n)
+            tangent_sweep(&tape.c, t, first, n, NULL)
         return gather(outputs, t, n)
     finally:
         fastad_give_back(t)
@@ -220,13 +255,15 @@ def tangent(Tape tape, list inputs, list tangents, list outputs):
 
 def reverse(Tape tape, list inputs, list outputs, list adjoints):
     """Adjoints of inputs for adjoints of outputs: a list of floats, w^T J."""
+    if tape.storages:
+        return array_sweeps.reverse(tape, inputs, outputs, adjoints)
     cdef int64_t first = length(inputs)
     cdef int64_t n = length(outputs)
     cdef double* w = zeros(n)
     try:
         scatter(outputs, adjoints, w)
         with nogil:
-            reverse_sweep(&tape.c, w, first, n)
+            reverse_sweep(&tape.c, w, first, n, NULL)
         return gather(inputs, w, n)
     finally:
         fastad_give_back(w)
@@ -246,7 +283,7 @@ def reverse_tangent(Tape tape, list inputs, list tangents, list outputs, list ad
         scatter(inputs, tangents, t)
         scatter(outputs, adjoints, w)
         with nogil:
-            tangent_sweep(&tape.c, t, first, n)
+            tangent_sweep(&tape.c, t, first, n, NULL)
             stopped = reverse_tangent_sweep(&tape.c, t, w, s, first, n)
         if stopped >= 0:
             from fastad.errors import no_second_rule
@@ -265,25 +302,19 @@ cdef class Recorder:
 
     The stretch starts at the first input; `depends` marks the instructions in it that depend on an input along
     partials that are not blank. Where source and target differ, source slots come over as constants.
+
+    depends   per instruction of the stretch
+    work      per slot of the stretch: slot of its tangent or adjoint on the target, -1 for zero
+    carried   per slot of the source: its constant on the target, -1 if not carried over yet; NULL where source is target
     """
 
-    cdef Tape tape
-    cdef CTape* source
-    cdef CTape* target
-    cdef int64_t start, stop
-    cdef uint8_t* depends
-    cdef int32_t* work       # per slot of the stretch: slot of its tangent or adjoint on the target, -1 for zero
-    cdef int32_t* carried    # per slot of the source: its constant on the target, -1 if not carried over yet
-
-    def __cinit__(self, Tape tape, list inputs, list outputs):
+    def __cinit__(self, Tape tape, int64_t start, int64_t stop):
         cdef int64_t i, n
         self.tape = tape
         self.source = &tape.c
         self.target = current_tape()
-        self.stop = length(outputs)
-        self.start = self.stop
-        for x in inputs:
-            self.start = min(self.start, <int64_t>(<Active>x).slot)
+        self.stop = stop
+        self.start = min(start, stop)
         n = self.stop - self.start
         self.depends = <uint8_t*>calloc(max(n, 1), 1)
         self.work = <int32_t*>malloc(max(n, 1) * sizeof(int32_t))
@@ -297,28 +328,42 @@ cdef class Recorder:
                 raise MemoryError(f"no memory for a sweep over {self.stop} instructions")
             for i in range(self.stop):
                 self.carried[i] = -1
-        for x in inputs:
-            if (<Active>x).slot < self.stop:
-                self.depends[(<Active>x).slot - self.start] = 1
-        with nogil:
-            self.mark()
 
     def __dealloc__(self):
         free(self.depends)
         free(self.work)
         free(self.carried)
 
-    cdef void mark(self) noexcept nogil:
+    cdef int mark(self, list inputs) except -1:
         cdef int64_t i
         cdef int k, mask
         cdef int32_t[4] slots
+        for x in inputs:
+            if type(x) is Active and (<Active>x).slot < self.stop:
+                self.depends[(<Active>x).slot - self.start] = 1
         for i in range(self.start, self.stop):
+            if self.source.opcode[i] >= OP_ARRAY and self.source.opcode[i] < FIRST_OPCODE:
+                if self.array_depends(i):
+                    self.depends[i - self.start] = 1
+                continue
             mask = operands_of(self.source, i, slots)
             for k in range(4):
                 if mask >> k & 1 and self.active(slots[k]):
                     self.depends[i - self.start] = 1
+        return 0
 
-    cdef inline bint active(self, int64_t slot) noexcept nogil:
+    # What the array layer overrides: marking, tangent and adjoint of instruction i, an array instruction.
+
+    cdef bint array_depends(self, int64_t i) except -1:
+        return False
+
+    cdef int array_tangent(self, int64_t i) except -1:
+        return 0
+
+    cdef int array_reverse(self, int64_t i) except -1:
+        return 0
+
+    cdef bint active(self, int64_t slot) noexcept nogil:
         return self.start <= slot < self.stop and self.depends[slot - self.start]
 
     cdef int32_t at(self, int32_t slot) except -1:
@@ -346,24 +391,32 @@ cdef class Recorder:
     cdef int32_t plus(self, int32_t total, int32_t term) except -1:
         return term if total < 0 else record(self.target, OP_ADD, total, term)
 
+    cdef int set_scalar(self, int64_t slot, object number, bint add) except -1:
+        """Sets (or adds to) the tangent or adjoint of a slot of the source, which may lie outside of the stretch."""
+        cdef int64_t i = slot - self.start
+        if self.active(slot):
+            self.work[i] = self.plus(self.work[i] if add else -1, slot_in(self.target, number))
+        return 0
+
     def seed(self, list actives, list numbers):
-        """Sets (or adds to) the tangents or adjoints of active values."""
-        cdef int64_t i
+        """Sets (or adds to) the tangents or adjoints of active scalars."""
         for x, number in zip(actives, numbers):
-            if type(x) is Active and self.active((<Active>x).slot):
-                i = (<Active>x).slot - self.start
-                self.work[i] = self.plus(self.work[i], slot_in(self.target, number))
+            if type(x) is Active:
+                self.set_scalar((<Active>x).slot, number, True)
 
     def collect(self, list actives):
-        """The tangents or adjoints of active values, as active scalars; 0.0 where they are zero."""
+        """The tangents or adjoints of active scalars, as active scalars; 0.0 where they are zero."""
         cdef list results = []
-        cdef int32_t slot
         for x in actives:
-            slot = -1
-            if type(x) is Active and self.start <= (<Active>x).slot < self.stop:
-                slot = self.work[(<Active>x).slot - self.start]
-            results.append(0.0 if slot < 0 else wrap(self.target, slot))
+            results.append(self.scalar((<Active>x).slot) if type(x) is Active else 0.0)
         return results
+
+    def scalar(self, int64_t slot):
+        """The tangent or adjoint of a slot of the source: an active scalar, or 0.0."""
+        cdef int32_t there = -1
+        if self.start <= slot < self.stop:
+            there = self.work[slot - self.start]
+        return 0.0 if there < 0 else wrap(self.target, there)
 
     def tangent_sweep(self):
         cdef int64_t i
@@ -372,6 +425,9 @@ cdef class Recorder:
         cdef int k, mask
         for i in range(self.start, self.stop):
             if not self.depends[i - self.start]:
+                continue
+            if self.source.opcode[i] >= OP_ARRAY and self.source.opcode[i] < FIRST_OPCODE:
+                self.array_tangent(i)
                 continue
             total = self.work[i - self.start]
             mask = operands_of(self.source, i, slots)
@@ -386,6 +442,10 @@ cdef class Recorder:
         cdef int32_t adjoint
         cdef int k, mask
         for i in range(self.stop - 1, self.start - 1, -1):
+            if self.source.opcode[i] >= OP_ARRAY and self.source.opcode[i] < FIRST_OPCODE:
+                if self.depends[i - self.start]:
+                    self.array_reverse(i)
+                continue
             adjoint = self.work[i - self.start]
             if adjoint < 0:
                 continue
@@ -396,9 +456,19 @@ cdef class Recorder:
                     self.work[there] = self.plus(self.work[there], self.product(adjoint, i, k, slots))
 
 
+cdef int64_t first_slot(list inputs, int64_t stop) except -1:
+    for x in inputs:
+        stop = min(stop, <int64_t>(<Active>x).slot)
+    return stop
+
+
 def record_tangent(Tape tape, list inputs, list tangents, list outputs):
     """As `tangent`, with the work appended to the tape in progress; tangents and results may be active."""
-    recorder = Recorder(tape, inputs, outputs)
+    cdef Recorder recorder
+    if tape.storages:
+        return array_sweeps.record_tangent(tape, inputs, tangents, outputs)
+    recorder = Recorder(tape, first_slot(inputs, length(outputs)), length(outputs))
+    recorder.mark(inputs)
     recorder.seed(inputs, tangents)
     recorder.tangent_sweep()
     return recorder.collect(outputs)
@@ -406,7 +476,21 @@ def record_tangent(Tape tape, list inputs, list tangents, list outputs):
 
 def record_reverse(Tape tape, list inputs, list outputs, list adjoints):
     """As `reverse`, with the work appended to the tape in progress; adjoints and results may be active."""
-    recorder = Recorder(tape, inputs, outputs)
+    cdef Recorder recorder
+    if tape.storages:
+        return array_sweeps.record_reverse(tape, inputs, outputs, adjoints)
+    recorder = Recorder(tape, first_slot(inputs, length(outputs)), length(outputs))
+    recorder.mark(inputs)
     recorder.seed(outputs, adjoints)
     recorder.reverse_sweep()
     return recorder.collect(inputs)
+
+
+# Tapes with arrays on them are swept by the array layer, with the loops and the recorder of this module.
+array_sweeps = None
+
+
+def set_array_sweeps(module):
+    """Sets what has `tangent`, `reverse`, `record_tangent` and `record_reverse` for tapes with arrays."""
+    global array_sweeps
+    array_sweeps = module

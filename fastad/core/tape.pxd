@@ -39,6 +39,9 @@ cdef enum:
     OP_INPUT = 1      # an independent
     OP_EXTRA = 2      # operands 3 and 4 of the instruction behind it
     OP_SPECIAL = 3    # an elemental of table/special.py: operand b is its row, its second operand is in an OP_EXTRA before it
+    OP_ARRAY = 4      # an array instruction: operand a is its place in Tape.records; a scalar result is the slot's value
+    OP_GATHER = 5     # element b of the float64 storage a, as a scalar
+    OP_PUT = 6        # a scalar (operand a of the OP_EXTRA before it) becomes element b of the float64 storage a
 
     CONSTANT_BITS = 10
     LITERALS = 256
@@ -61,6 +64,7 @@ cdef struct CTape:
     uint32_t stamp        # counts the traces this tape has held, from 1
     Constant* constants   # recent constants by the hash of their bits
     Constant* literals    # the same by the address of the float object
+    void* owner           # the Tape this is part of
 
 
 cdef int grow(CTape* t) except -1 nogil
@@ -85,6 +89,13 @@ cdef inline int32_t append(CTape* t, int opcode, int32_t a, int32_t b, double v)
     return <int32_t>i
 
 
+cdef inline int32_t append_structural(CTape* t, int opcode, int32_t a, int32_t b, double v) except -1 nogil:
+    """As `append`, for operands that are not slots."""
+    cdef int32_t slot = append(t, opcode, 0, 0, v)
+    t.a[slot], t.b[slot] = a, b
+    return slot
+
+
 cdef inline Constant* constant_entry(const CTape* t, uint64_t bits) noexcept nogil:
     return t.constants + ((bits * <uint64_t>0x9E3779B97F4A7C15) >> (64 - CONSTANT_BITS))
 
@@ -106,8 +117,11 @@ cdef class Tape:
     cdef CTape c
     cdef int64_t exports           # NumPy views of this tape's arrays that are still alive
     cdef public bint retained      # something outlives the trace and needs this tape
+    cdef public list records       # the array instructions, objects that know their sweeps
+    cdef public list storages      # (shape, dtype) of every array storage, by its number
     cdef public tuple inputs       # what the trace was opened with, for readers of the tape
     cdef public tuple outputs
 
     cdef void release(self) noexcept
+    cdef void forget_arrays(self) noexcept
     cdef void begin(self, uint64_t epoch) noexcept

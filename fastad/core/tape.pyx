@@ -60,6 +60,8 @@ cdef class Tape:
         self.c.literals = <Constant*>calloc(LITERALS, sizeof(Constant))
         if self.c.constants == NULL or self.c.literals == NULL:
             raise MemoryError("no memory for a tape")
+        self.records, self.storages = [], []
+        self.c.owner = <void*>self
 
     def __dealloc__(self):
         self.release()
@@ -84,6 +86,11 @@ cdef class Tape:
         free(self.c.v)
         self.c.opcode, self.c.a, self.c.b, self.c.v = NULL, NULL, NULL, NULL
         self.c.n = self.c.capacity = 0
+
+    cdef void forget_arrays(self) noexcept:
+        """Drops what the array instructions hold."""
+        if self.storages:
+            self.records, self.storages = [], []
 
     def __len__(self):
         return self.c.n

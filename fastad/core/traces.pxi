@@ -52,6 +52,7 @@ cdef class Trace:
         self.tape.c.epoch = 0
         if not self.tape.retained and not self.tape.exports:
             self.tape.c.n = 0
+            self.tape.forget_arrays()
             if self.tape.c.capacity > SPARE_CAPACITY:
                 self.tape.release()
             state.spare = self.tape

@@ -183,7 +183,7 @@ def recording_functions(rows, arguments):
 
 def opcodes_text():
     """opcodes.pxd: the enum of opcodes, and per opcode its arity, partials mask and kind."""
-    lines = [HEADER, "cdef enum Opcode:\n"]
+    lines = [HEADER, "cdef enum Opcode:\n", f"    FIRST_OPCODE = {FIRST_OPCODE}\n"]
     lines += [f"    {opcode(op)} = {FIRST_OPCODE + index}\n" for index, op in enumerate(ELEMENTARY)]
     return "".join(lines)
 
@@ -266,6 +266,45 @@ def _unknown_second(op):
                if _second(op, j, k) in op.partials and not _known(op, _second(op, j, k)))
 
 
+# Functions of which vector.h has a loop over a block; the last argument is that loop's.
+BLOCK_FUNCTIONS = {"sin(x)": "fastad_sine_block(x, p, n, 0)", "cos(x)": "fastad_sine_block(x, p, n, 1)"}
+FORMS = {"1.0": "FORM_ONE", "-1.0": "FORM_MINUS_ONE", "x": "FORM_X", "y": "FORM_Y", "v": "FORM_V"}
+
+
+def block_lines(op, name):
+    """The body of a kernel that computes one partial for n elements: p[i] from x[i], y[i], v[i]."""
+    rule = op.partials[name]
+    for call, loop in BLOCK_FUNCTIONS.items():
+        if call in rule:
+            yield loop
+            if rule != call:
+                yield "for i in range(n):"
+                yield f"    p[i] = {c_expression(rule.replace(call, 'BLOCK')).replace('BLOCK', 'p[i]')}"
+            return
+    yield "for i in range(n):"
+    yield f"    p[i] = {op.name}_{name}(x[i], y[i], v[i])"
+
+
+def blocks_text():
+    """blocks.pxi: first partials of the elementary rows for blocks of elements, and what each of them needs."""
+    kernels, entries = [], []
+    for op in ELEMENTARY:
+        for k in range(op.arity):
+            name = "d" + OPERANDS[k]
+            if not _known(op, name):
+                continue
+            rule = op.partials[name]
+            names = {node.id for node in ast.walk(ast.parse(rule)) if isinstance(node, ast.Name)}
+            needs = sum(bit for bit, operand in ((1, "x"), (2, "y"), (4, "v")) if operand in names)
+            form, kernel = FORMS.get(rule, "FORM_KERNEL"), "NULL"
+            if form == "FORM_KERNEL":
+                kernel = f"{op.name}_{name}_block"
+                kernels += [f"cdef void {kernel}(const double* x, const double* y, const double* v, double* p, int n) noexcept nogil:\n",
+                            "    cdef int i\n", *(f"    {line}\n" for line in block_lines(op, name)), "\n"]
+            entries.append(f"    set_partial({opcode(op)}, {k}, {form}, {needs}, {kernel})\n")
+    return "".join([HEADER, *kernels, "cdef void set_partials() noexcept:\n", *entries])
+
+
 def special_text():
     """special.pxi: kernels, recordings and the registry entry of every special row."""
     parts = [HEADER, "\n".join(value_functions(SPECIAL, "")), "\n", "\n".join(partial_functions(SPECIAL, SPECIAL_ARGS, "")), "\n",
@@ -314,7 +353,7 @@ def write_all(folder):
     (folder / "__init__.py").touch()
     texts = {"opcodes.pxd": opcodes_text(), "kernels.pxd": kernels_text(), "sweeps.pxi": sweeps_text(),
              "value.pxi": value_text(), "recording.pxi": recording_text(), "special.pxi": special_text(),
-             "math.pxi": math_text()}
+             "math.pxi": math_text(), "blocks.pxi": blocks_text()}
     changed = []
     for name, text in texts.items():
         path = folder / name

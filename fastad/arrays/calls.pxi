@@ -1,0 +1,376 @@
+# Calls of NumPy's functions: one record for all of them, with the derivative rule of fastad.arrays.rules.
+
+@cython.final
+cdef class Call(Record):
+    """A function of NumPy called with these arguments, Operands in place of arrays; its rule does the rest."""
+
+    cdef object rule
+    cdef object args           # as the user gave them, with an Operand for every active value and every plain array
+    cdef dict kwargs
+    cdef list operands         # for each of the rule's operands what stands for it: an Operand, or a nesting of them
+    cdef object results        # kept value, or nesting of them; None if the rule does not ask
+    cdef object outs           # number of the storage of the result, or nesting of them (None for parts without derivative)
+
+    def depends(self, Sweep sweep):
+        cdef bint found = False
+        for operand in self.operands:
+            found = found or wants_any(sweep, operand)
+        if found:
+            mark_all(<RecordingSweep>sweep, self.outs)
+        return found
+
+    cdef object arguments(self, fill):
+        return [filled(a, fill) for a in self.args], {name: filled(a, fill) for name, a in self.kwargs.items()}
+
+    cdef object kept_results(self, Sweep sweep, int64_t i):
+        return None if self.results is None else result_values(sweep, self.results, self.outs, i)
+
+    def reverse(self, Sweep sweep, int64_t i):
+        w = adjoints_of(sweep, self.outs, i)
+        if w is None:
+            return
+        args, kwargs = self.arguments(sweep.value)
+        w = with_zeros(sweep, w, self.outs)
+        g = self.rule.vjp(w, self.kept_results(sweep, i), *args, **kwargs)
+        del w
+        if len(self.operands) == 1:
+            add_all(sweep, self.operands[0], g)
+            return
+        for operand, of_operand in zip(self.operands, g):
+            if wants_any(sweep, operand):
+                g = of_operand()
+                if type(operand) is Operand:
+                    # Nothing but `g` refers to an array that the rule made.
+                    sweep.add(operand, g, reference_count(g) == 1)
+                else:
+                    add_all(sweep, operand, g)
+
+    def tangent(self, Sweep sweep, int64_t i):
+        if self.rule.linear == "jointly":
+            set_tangents(sweep, self.outs, i, self.linear_tangent(sweep, None))
+        elif self.rule.linear == "each":
+            total = None
+            for operand in self.operands:
+                if has_any(sweep, operand):
+                    t = self.linear_tangent(sweep, operand)
+                    total = t if total is None else total + t
+            set_tangents(sweep, self.outs, i, total)
+        else:
+            self.transposed_tangent(sweep, i)
+
+    cdef object linear_tangent(self, Sweep sweep, only):
+        """The function with tangents in place of all operands, or of one with the others at their values."""
+        operands = self.operands if only is None else [only]
+        if not any([has_any(sweep, operand) for operand in operands]):
+            return None
+
+        def fill(operand, chosen):
+            if not chosen:
+                return sweep.value(operand)
+            t = sweep.get(operand)
+            return zeros_for(operand) if t is None else t
+
+        def filled_where_chosen(value, chosen):
+            chosen = chosen or any([value is operand for operand in operands])
+            if type(value) is Operand:
+                return fill(value, chosen)
+            if type(value) in (list, tuple):
+                return type(value)([filled_where_chosen(entry, chosen) for entry in value])
+            return np.zeros_like(value) if chosen and value is not None and value is not np._NoValue else value
+
+        args = [filled_where_chosen(a, False) for a in self.args]
+        kwargs = {name: filled_where_chosen(a, False) for name, a in self.kwargs.items()}
+        return self.rule.function(*args, **kwargs)
+
+    cdef int transposed_tangent(self, Sweep sweep, int64_t i) except -1:
+        """J t as the gradient by w of the sum over operands of <t, vjp(w)>, which is linear in w."""
+        cdef list seeds = []
+        cdef bint numeric = type(sweep) is NumericSweep
+        with Trace() as trace:
+            args, kwargs = self.arguments(sweep.value)
+            w = seeds_for(tape_in_progress(), sweep, self.outs, seeds)
+            g = self.rule.vjp(w, self.kept_results(sweep, i), *args, **kwargs)
+            single = len(self.operands) == 1
+            total = None
+            for operand, of_operand in zip(self.operands, [g] if single else g):
+                if has_any(sweep, operand):
+                    part = inner_product(sweep, operand, of_operand if single else of_operand())
+                    total = part if total is None else part if part is None else total + part
+            if total is None or not is_traced(total):
+                tangents = [None] * len(seeds)
+            else:
+                if type(total) is ActiveArray:
+                    total = as_scalar(total)
+                tangents = (reverse if numeric else record_reverse)(trace.tape, seeds, [total], [1.0])
+        put_all(sweep, self.outs, i, iter(tangents))
+        return 0
+
+
+# What walks over nestings of operands, storages and arrays: lists and tuples, arbitrarily deep (np.block).
+
+cdef object filled(value, fill):
+    if type(value) is Operand:
+        return fill(value)
+    if type(value) is list or type(value) is tuple:
+        return type(value)([filled(entry, fill) for entry in value])
+    return value
+
+
+cdef bint wants_any(Sweep sweep, operand) except -1:
+    if type(operand) is Operand:
+        return sweep.wants(operand)
+    if type(operand) is list or type(operand) is tuple:
+        for entry in operand:
+            if wants_any(sweep, entry):
+                return True
+    return False
+
+
+cdef bint has_any(Sweep sweep, operand) except -1:
+    if type(operand) is Operand:
+        return sweep.get(operand) is not None
+    if type(operand) is list or type(operand) is tuple:
+        for entry in operand:
+            if has_any(sweep, entry):
+                return True
+    return False
+
+
+cdef int add_all(Sweep sweep, operand, g) except -1:
+    if type(operand) is Operand:
+        if sweep.wants(operand):
+            sweep.add(operand, g)
+    elif type(operand) is list or type(operand) is tuple:
+        if g is not None:
+            for entry, part in zip(operand, g):
+                add_all(sweep, entry, part)
+    return 0
+
+
+cdef object inner_product(Sweep sweep, operand, g):
+    """The sum of tangent times adjoint over a nesting; None for zero."""
+    if type(operand) is Operand:
+        t = sweep.get(operand)
+        return None if t is None or g is None else np.sum(product(g, t))
+    total = None
+    if type(operand) is list or type(operand) is tuple:
+        for entry, part in zip(operand, g):
+            part = inner_product(sweep, entry, part)
+            total = part if total is None else total if part is None else total + part
+    return total
+
+
+cdef int mark_all(RecordingSweep sweep, outs) except -1:
+    if type(outs) is int:
+        sweep.mark(outs)
+    elif outs is not None:
+        for entry in outs:
+            mark_all(sweep, entry)
+    return 0
+
+
+cdef object adjoints_of(Sweep sweep, outs, int64_t i):
+    """Adjoints in the nesting of the results; None if all are zero."""
+    if outs is None:
+        return None
+    if type(outs) is int:
+        return sweep.take(outs, i)
+    parts = [adjoints_of(sweep, entry, i) for entry in outs]
+    return parts if any([part is not None for part in parts]) else None
+
+
+cdef object with_zeros(Sweep sweep, w, outs):
+    """Adjoints with zeros for those of a nesting that are not there."""
+    if outs is None or type(outs) is int and w is not None:
+        return w
+    if type(outs) is int:
+        shape, dtype = sweep.layout(outs)
+        return np.zeros(shape, dtype)
+    return [with_zeros(sweep, part, entry) for part, entry in zip(w if w is not None else [None] * len(outs), outs)]
+
+
+cdef object seeds_for(CTape* t, Sweep sweep, outs, list seeds):
+    """Active zeros in the nesting of the results; the operands that stand for them are appended to seeds."""
+    if outs is None:
+        return None
+    if type(outs) is int:
+        if outs < 0:
+            layout = ((), DOUBLE)
+        else:
+            layout = sweep.layout(outs)
+        x, operand = independent(np.zeros(layout[0], layout[1]), True)
+        seeds.append(operand)
+        return x
+    return [seeds_for(t, sweep, entry, seeds) for entry in outs]
+
+
+cdef int put_all(Sweep sweep, outs, int64_t i, tangents) except -1:
+    if type(outs) is int:
+        t = next(tangents)
+        sweep.put(outs, i, as_scalar(t) if outs < 0 and t is not None else t)
+    elif outs is not None:
+        for entry in outs:
+            put_all(sweep, entry, i, tangents)
+    return 0
+
+
+cdef int set_tangents(Sweep sweep, outs, int64_t i, t) except -1:
+    if type(outs) is int:
+        sweep.put(outs, i, t)
+    elif outs is not None:
+        for k, entry in enumerate(outs):
+            set_tangents(sweep, entry, i, None if t is None else t[k])
+    return 0
+
+
+cdef object result_values(Sweep sweep, results, outs, int64_t i):
+    if outs is None or type(outs) is int:
+        return results if outs is None else sweep.result(results, outs, i)
+    return [result_values(sweep, value, entry, i) for value, entry in zip(results, outs)]
+
+
+cdef object zeros_for(Operand operand):
+    if operand.layout is None:
+        return 0.0
+    return np.zeros(operand.layout[0], operand.layout[1])
+
+
+cdef bint is_traced(x) except -1:
+    return type(x) is ActiveArray or type(x) is Active
+
+
+# ---- recording a call --------------------------------------------------------------------------------------------------------
+
+cdef object stand_in(ndarray array):
+    """An array of this shape and dtype that takes no memory, for a rule that does not look at values."""
+    if not PyArray_IS_C_CONTIGUOUS(array):
+        return array
+    return np.broadcast_to(np.zeros((), array.dtype), (<object>array).shape)
+
+
+cdef object noted(CTape* t, value, bint by_value):
+    """An argument as it is recorded: Operands in place of active values and plain arrays."""
+    cdef Operand operand
+    cdef ActiveArray active
+    if type(value) is ActiveArray:
+        active = <ActiveArray>value
+        array = values(active)
+        by_value = by_value or not PyArray_IS_C_CONTIGUOUS(array)
+        operand = operand_of(t, value, by_value)
+        if not by_value:
+            operand.value = stand_in(array)
+        return operand
+    if type(value) is Active or type(value) is ndarray:
+        operand = operand_of(t, value, True)
+        if operand.kind == SCALAR:
+            # Rules ask for shape and dtype.
+            operand.value = np.float64(operand.value)
+        return operand
+    if type(value) is list or type(value) is tuple:
+        return type(value)([noted(t, entry, by_value) for entry in value])
+    return value
+
+
+cdef object plain_tree(CTape* t, value):
+    """An argument with plain values in place of active ones."""
+    if type(value) is list or type(value) is tuple:
+        return type(value)([plain_tree(t, entry) for entry in value])
+    return plain_value(t, value)
+
+
+def plain_arguments(args, kwargs):
+    """Arguments (a tuple and a dict) with plain arrays and numbers in place of active ones, also in lists and tuples."""
+    cdef CTape* t = tape_in_progress()
+    return [plain_tree(t, a) for a in args], {name: plain_tree(t, a) for name, a in kwargs.items()}
+
+
+def record_call(rule, args, dict kwargs, operands, result, bint keep_results, source):
+    """The active value of a call with a rule, `result` being its plain value.
+
+    operands: the positions or names of the rule's operands among the arguments (None for one that is not given). source: the
+    active array of which the result may be a view, or None.
+    """
+    cdef CTape* t = tape_in_progress()
+    cdef Call instruction
+    cdef ActiveArray base
+    cdef bint by_value = rule.linear != "jointly"
+    if source is not None and type(result) is ndarray:
+        base = <ActiveArray>source
+        if is_view(<ndarray>result, base):
+            return view_of(base, <ndarray>result)
+    instruction = Call.__new__(Call)
+    instruction.rule = rule
+    instruction.args = [noted(t, a, by_value) for a in args]
+    instruction.kwargs = {name: noted(t, a, by_value) for name, a in kwargs.items()}
+    instruction.operands = [None if place is None else instruction.kwargs[place] if type(place) is str else
+                            instruction.args[place] if type(place) is int else instruction.args[place[0]:]
+                            for place in operands]
+    keep_results = keep_results and by_value
+    if type(result) is not ndarray and not isinstance(result, (list, tuple)):
+        if not isinstance(result, np.floating):
+            return result
+        active = scalar_result(t, instruction, result)
+        instruction.outs = <int>instruction.out
+        if keep_results:
+            instruction.results = result
+        return active
+    instruction.out = -1
+    active, instruction.outs, results = wrapped(t, result, keep_results)
+    if keep_results:
+        instruction.results = results
+    append_record(t, instruction, 0.0)
+    return with_scalars(t, active, result)
+
+
+cdef ndarray keep_result(ActiveArray x):
+    x.storage.saved = True
+    return x.array
+
+
+cdef bint is_view(ndarray array, ActiveArray x) noexcept:
+    """Whether an array looks at the storage of x, every element at one place of its own."""
+    cdef char* start = <char*>PyArray_DATA(x.looks_at)
+    cdef char* at = <char*>PyArray_DATA(array)
+    cdef int k
+    if not start <= at < start + max(<Py_ssize_t>1, <Py_ssize_t>PyArray_NBYTES(x.looks_at)) or PyArray_SIZE(array) == 0 \
+            or PyArray_TYPE(array) != PyArray_TYPE(x.looks_at):
+        return False
+    for k in range(PyArray_NDIM(array)):
+        if PyArray_STRIDES(array)[k] == 0 and PyArray_DIMS(array)[k] > 1:
+            return False
+    return not PyArray_OWNS(array)
+
+
+cdef extern from *:
+    """
+    #define FASTAD_OWNS(array) PyArray_CHKFLAGS((PyArrayObject *)(array), NPY_ARRAY_OWNDATA)
+    """
+    bint PyArray_OWNS "FASTAD_OWNS"(object array) noexcept
+
+
+cdef tuple wrapped(CTape* t, result, bint keep):
+    """(active values, numbers of their storages, kept values) of a nesting of results."""
+    cdef ActiveArray x
+    if isinstance(result, (list, tuple)):
+        parts = [wrapped(t, entry, keep) for entry in result]
+        actives = [part[0] for part in parts]
+        if type(result) is not list:
+            actives = type(result)(*actives) if hasattr(result, "_fields") else type(result)(actives)
+        return actives, [part[1] for part in parts], [part[2] for part in parts]
+    if not isinstance(result, (ndarray, np.floating)) or result.dtype.kind in "iub":
+        return result, None, result
+    check_dtype(result.dtype)
+    array = np.asarray(result)
+    x = fresh(t, array if PyArray_OWNS(array) and type(array) is ndarray
+              else np.array(array))
+    return x, <int>x.storage.number, keep_result(x) if keep else None
+
+
+cdef object with_scalars(CTape* t, active, result):
+    """Results with active scalars where NumPy gave float64 scalars."""
+    if isinstance(active, (list, tuple)):
+        parts = [with_scalars(t, entry, plain) for entry, plain in zip(active, result)]
+        return parts if type(active) is list else type(active)(*parts) if hasattr(active, "_fields") else type(active)(parts)
+    if type(active) is ActiveArray and isinstance(result, np.float64):
+        return wrap(t, gather(t, <ActiveArray>active, 0))
+    return active

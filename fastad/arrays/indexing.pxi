@@ -1,0 +1,180 @@
+# Reading and writing elements. One element of a float64 array is a scalar on the tape and needs no record; slices are views.
+
+cdef int32_t gather(CTape* t, ActiveArray x, Py_ssize_t k) except -1:
+    """The slot of element k of the storage of x."""
+    cdef double* data = <double*>PyArray_DATA(x.storage.buffer)
+    if k > 2**31 - 1:
+        raise MemoryError("single elements beyond 2**31 - 1 of an array can not be read; take a slice first")
+    return append_structural(t, OP_GATHER, x.storage.number, <int32_t>k, data[k])
+
+
+cdef int put_element(CTape* t, ActiveArray x, Py_ssize_t k, int32_t slot) except -1:
+    """Writes a scalar into element k of the storage of x, which must be float64."""
+    if k > 2**31 - 1:
+        raise MemoryError("single elements beyond 2**31 - 1 of an array can not be written; assign to a slice")
+    make_writable(t, x)
+    append(t, OP_EXTRA, slot, 0, 0.0)
+    append_structural(t, OP_PUT, x.storage.number, <int32_t>k, 0.0)
+    (<double*>PyArray_DATA(x.storage.buffer))[k] = t.v[slot]
+    return 0
+
+
+cdef inline Py_ssize_t place_of(ActiveArray x, key) except -2:
+    """Position in the storage, in elements of 8 bytes, of the element of a float64 array at an int; -1 for all other keys."""
+    cdef ndarray array = x.array
+    cdef Py_ssize_t k
+    if PyArray_NDIM(array) != 1 or PyArray_TYPE(array) != NPY_DOUBLE or not PyLong_CheckExact(key):
+        return -1
+    k = key
+    if k < 0:
+        k += PyArray_DIMS(array)[0]
+    if not 0 <= k < PyArray_DIMS(array)[0]:
+        raise IndexError(f"index {key} is out of bounds for axis 0 with size {PyArray_DIMS(array)[0]}")
+    return (offset_of(x) + k * PyArray_STRIDES(array)[0]) >> 3
+
+
+cdef bint is_index(key) except -1:
+    """Whether a key, or an entry of one, is a basic one: it makes a view, or reads one element."""
+    return key is None or key is Ellipsis or isinstance(key, slice) or (not isinstance(key, (bool, np.bool_, ndarray, list, tuple))
+                                                                        and hasattr(key, "__index__"))
+
+
+cdef object plain_key(CTape* t, key):
+    """An index with plain whole numbers and arrays, copied where the user could change them later."""
+    if type(key) is tuple:
+        return tuple([plain_key(t, entry) for entry in key])
+    if type(key) is Active:
+        return key.__index__()
+    if type(key) is ActiveArray:
+        raise IndexError("arrays used as indices must be of integer (or boolean) type")
+    if isinstance(key, slice):
+        if type(key.start) is Active or type(key.stop) is Active or type(key.step) is Active:
+            return slice(*[plain_key(t, entry) for entry in (key.start, key.stop, key.step)])
+        return key
+    if isinstance(key, list):
+        return np.array([plain_key(t, entry) for entry in key], dtype=np.intp if not key else None)
+    if isinstance(key, ndarray):
+        return np.array(key)
+    return key
+
+
+cdef bint is_basic(key) except -1:
+    if type(key) is tuple:
+        for entry in key:
+            if not is_index(entry):
+                return False
+        return True
+    return is_index(key)
+
+
+cdef object get_item(ActiveArray x, key):
+    cdef CTape* t = tape_in_progress()
+    cdef Selection instruction
+    cdef Py_ssize_t k
+    cdef ActiveArray result
+    check_epoch(t, x)
+    values(x)
+    k = place_of(x, key)
+    if k >= 0:
+        return wrap(t, gather(t, x, k))
+    key = plain_key(t, key)
+    if is_basic(key):
+        part = x.array[key]
+        if type(part) is ndarray:
+            return view_of(x, part)
+        # One element, for which NumPy gives a scalar: the view with the same key tells where it is.
+        part = x.array[(*key, ...) if type(key) is tuple else (key, ...)]
+        if PyArray_TYPE(part) != NPY_DOUBLE:
+            return view_of(x, part)
+        return wrap(t, gather(t, x, (<char*>PyArray_DATA(part) - <char*>PyArray_DATA(x.looks_at)) >> 3))
+    part = np.array(x.array[key], order="C")
+    result = fresh(t, part)
+    instruction = Selection.__new__(Selection)
+    instruction.x, instruction.key, instruction.out = operand_of(t, x, False), key, result.storage.number
+    append_record(t, instruction, 0.0)
+    return result
+
+
+cdef int set_item(ActiveArray x, key, value) except -1:
+    cdef CTape* t = tape_in_progress()
+    cdef Py_ssize_t k
+    check_epoch(t, x)
+    values(x)
+    k = place_of(x, key)
+    if k >= 0 and (type(value) is Active or PyFloat_CheckExact(value)):
+        put_element(t, x, k, slot_in(t, value))
+        return 0
+    write(t, x, plain_key(t, key), value)
+    return 0
+
+
+cdef int write(CTape* t, ActiveArray x, key, value) except -1:
+    """x[key] = value."""
+    cdef Assign instruction
+    cdef ActiveArray target
+    cdef bint basic = is_basic(key)
+    value = as_operand(value)
+    plain = plain_value(t, value)
+    part = x.array[(*key, ...) if type(key) is tuple and basic else (key, ...) if basic and key is not Ellipsis else key]
+    shape = np.shape(part)
+    if np.iscomplexobj(plain):
+        raise TypeError("complex values can not be written into a real array; use x.real or x.imag")
+    source = operand_of(t, value, False)
+    if type(value) is not ActiveArray and type(value) is not Active:
+        source.kind = CONSTANT
+    elif type(value) is ActiveArray and (<ActiveArray>value).storage is x.storage:
+        plain = np.array(plain)
+    make_writable(t, x)
+    if source.kind == ARRAY and (<ActiveArray>value).storage is x.storage:
+        # The source's number changed with the target's if that was moved.
+        source.number = x.storage.number
+    instruction = Assign.__new__(Assign)
+    if basic:
+        part = x.array[(*key, ...) if type(key) is tuple else (key, ...) if key is not Ellipsis else key]
+        part[...] = plain
+        target = view_of(x, part)
+        instruction.target = operand_of(t, target, False)
+    else:
+        x.array[key] = plain
+        instruction.target, instruction.key = operand_of(t, x, False), key
+        instruction.lost = overwritten(x.array, key, shape) if source.kind != CONSTANT else None
+    instruction.x, instruction.out = source, x.storage.number
+    append_record(t, instruction, 0.0)
+    return 0
+
+
+cdef object overwritten(ndarray array, key, shape):
+    """The mask of elements of what is written at a key that are written over by later ones; None if there are none."""
+    cdef object places
+    if type(key) is ndarray and (<ndarray>key).dtype.kind == "b":
+        return None
+    places = np.zeros((<object>array).shape, np.intp)
+    order = np.arange(int(np.prod(shape))).reshape(shape)
+    places[key] = order
+    lost = places[key] != order
+    return lost if lost.any() else None
+
+
+cdef int assign_whole(ActiveArray x, result) except -1:
+    """x[...] = result for an operation in place; `result`, which nothing else refers to, gives its buffer to x if it fits."""
+    cdef CTape* t = tape_in_progress()
+    cdef ActiveArray y
+    check_epoch(t, x)
+    values(x)
+    if type(result) is ActiveArray:
+        y = <ActiveArray>result
+        if y.layout[0] != x.layout[0]:
+            raise ValueError(f"non-broadcastable output operand with shape {shape_text(x.layout[0])} doesn't match the broadcast "
+                             f"shape {shape_text(y.layout[0])}")
+        if is_whole(x) and is_whole(y) and has_layout(y.array, x.layout) and has_layout(y.array, x.storage.layout):
+            x.storage.buffer, x.storage.number, x.storage.saved = y.storage.buffer, y.storage.number, y.storage.saved
+            values(x)
+            return 0
+    elif np.shape(result) != x.layout[0]:
+        raise ValueError(f"non-broadcastable output operand with shape {shape_text(x.layout[0])} doesn't match the broadcast "
+                         f"shape {shape_text(np.shape(result))}")
+    return write(t, x, Ellipsis, result)
+
+
+cdef str shape_text(shape):
+    return "(" + ",".join([str(n) for n in shape]) + ("," if len(shape) == 1 else "") + ")"

@@ -1,0 +1,396 @@
+# Sweeps over tapes with arrays: the same scalar loops as without, which come back here for every array instruction.
+
+cdef class Sweep:
+    """Tangents or adjoints of every slot and storage, as the array instructions see them: plain numbers and arrays in a numeric
+    sweep, active ones in a recording sweep. None is zero.
+    """
+
+    cdef Tape tape
+
+    def layout(self, int32_t number):
+        """(shape, dtype) of a storage."""
+        return self.tape.storages[number]
+
+    def wants(self, Operand operand):
+        """Whether a derivative by this operand is asked for."""
+        raise NotImplementedError
+
+    def value(self, Operand operand):
+        """The value an operand had when it was recorded."""
+        raise NotImplementedError
+
+    def result(self, ndarray value, int32_t number, int64_t i):
+        """A kept value of the result of instruction i."""
+        raise NotImplementedError
+
+    def get(self, Operand operand):
+        """Its tangent or adjoint; not to be written."""
+        raise NotImplementedError
+
+    def take(self, int32_t number, int64_t i):
+        """The adjoint of storage `number`, or of slot i if that is negative, which is zero from now on."""
+        raise NotImplementedError
+
+    def put(self, int32_t number, int64_t i, w):
+        """Sets the tangent or adjoint of storage `number`, or of slot i if that is negative."""
+        raise NotImplementedError
+
+    def writable(self, Operand operand):
+        """The tangent or adjoint of a storage or part of one, zeros if need be, to be written in place."""
+        raise NotImplementedError
+
+    def add(self, Operand operand, w, bint owned=False):
+        """Adds to the adjoint of an operand, which may have been broadcast or converted; `owned` if nothing else refers to w."""
+        raise NotImplementedError
+
+
+cdef inline ndarray part_of(ndarray whole, Operand operand):
+    """The part of an array with a storage's layout that an operand stands for."""
+    if operand.strides is None:
+        return whole
+    return np.ndarray(operand.layout[0], operand.layout[1], whole, operand.offset, operand.strides)
+
+
+cdef object reduced_to(tuple layout, w):
+    """An adjoint summed over the axes along which an operand was broadcast, in its dtype."""
+    cdef tuple shape = <tuple>layout[0]
+    if np.shape(w) != shape:
+        if np.shape(w) == () or (<object>np.size(w)) < (<object>np.prod(shape)):
+            w = np.broadcast_to(w, shape)
+        w = unbroadcast(w, shape)
+    return w
+
+
+# ---- numeric -----------------------------------------------------------------------------------------------------------------
+
+@cython.final
+cdef class NumericSweep(Sweep):
+    """Tangents or adjoints as numbers. Every array in `arrays` is C-contiguous and referred to by nothing else."""
+
+    cdef CTape* t
+    cdef int64_t n
+    cdef list arrays           # by storage
+    cdef double* scalars       # by slot
+    cdef double** data         # by storage: where its float64 tangent or adjoint is, for the scalar loops
+
+    def __cinit__(self, Tape tape, int64_t n):
+        cdef Py_ssize_t storages = len(tape.storages)
+        self.tape, self.t, self.n = tape, &tape.c, n
+        self.arrays = [None] * storages
+        self.data = <double**>calloc(max(storages, 1), sizeof(double*))
+        if self.data == NULL:
+            raise MemoryError(f"no memory for a sweep over {storages} arrays")
+        self.scalars = zeros(n)
+
+    def __dealloc__(self):
+        free(self.data)
+        give_back(self.scalars)
+
+    cdef int store(self, int32_t number, ndarray w) except -1:
+        self.arrays[number] = w
+        self.data[number] = <double*>PyArray_DATA(w) if w is not None and PyArray_TYPE(w) == NPY_DOUBLE else NULL
+        return 0
+
+    cdef ndarray at(self, int32_t number):
+        """The whole array of a storage, made of zeros if need be."""
+        cdef tuple layout
+        if self.arrays[number] is None:
+            layout = <tuple>self.tape.storages[number]
+            self.store(number, np.zeros(layout[0], layout[1]))
+        return <ndarray>self.arrays[number]
+
+    def wants(self, Operand operand):
+        return operand.kind != CONSTANT
+
+    def value(self, Operand operand):
+        return kept(operand)
+
+    def result(self, value, int32_t number, int64_t i):
+        return value
+
+    def get(self, Operand operand):
+        cdef double number
+        if operand.kind == SCALAR:
+            number = self.scalars[operand.number]
+            return number if number != 0.0 else None
+        if operand.kind == ARRAY and self.arrays[operand.number] is not None:
+            return part_of(<ndarray>self.arrays[operand.number], operand)
+        return None
+
+    def take(self, int32_t number, int64_t i):
+        cdef double scalar
+        if number < 0:
+            scalar = self.scalars[i]
+            return np.float64(scalar) if scalar != 0.0 else None
+        w = self.arrays[number]
+        self.store(number, None)
+        return w
+
+    def put(self, int32_t number, int64_t i, w):
+        if number < 0:
+            self.scalars[i] = 0.0 if w is None else w
+        elif w is None:
+            self.store(number, None)
+        else:
+            self.store(number, own(w, <tuple>self.tape.storages[number], False))
+
+    def writable(self, Operand operand):
+        return part_of(self.at(operand.number), operand)
+
+    def add(self, Operand operand, w, bint owned=False):
+        cdef ndarray part
+        if w is None or operand.kind == CONSTANT:
+            return
+        if operand.kind == SCALAR:
+            self.scalars[operand.number] += np.sum(w)
+            return
+        w = reduced_to(operand.layout, w)
+        if self.arrays[operand.number] is None and operand.strides is None:
+            self.store(operand.number, own(w, operand.layout, owned))
+        else:
+            part = part_of(self.at(operand.number), operand)
+            np.add(part, w, out=part, casting="same_kind")
+
+    # The driver: scalar loops without the GIL from one array instruction to the next.
+
+    cdef int reverse(self, int64_t first) except -1:
+        cdef int64_t i = self.n
+        while True:
+            with nogil:
+                i = reverse_sweep(self.t, self.scalars, first, i, self.data)
+            if i < first:
+                return 0
+            if self.t.opcode[i] == OP_GATHER:
+                self.at(self.t.a[i])
+                i += 1
+                continue
+            instruction = self.tape.records[self.t.a[i]]
+            if type(instruction) is not Elementwise or not elementwise_reverse(self, <Elementwise>instruction, i):
+                (<Record>instruction).reverse(self, i)
+
+    cdef int tangent(self, int64_t first) except -1:
+        cdef int64_t i = first
+        while True:
+            with nogil:
+                i = tangent_sweep(self.t, self.scalars, i, self.n, self.data)
+            if i == self.n:
+                return 0
+            if self.t.opcode[i] == OP_PUT:
+                self.at(self.t.a[i])
+                continue
+            (<Record>self.tape.records[self.t.a[i]]).tangent(self, i)
+            i += 1
+
+
+cdef ndarray own(w, tuple layout, bint owned):
+    """w, or a copy of it, as an array of this layout that nothing else refers to."""
+    cdef ndarray array
+    if owned and isinstance(w, ndarray):
+        array = <ndarray>w
+        if PyArray_OWNS(array) and PyArray_IS_C_CONTIGUOUS(array) and has_layout(array, layout):
+            return array
+    array = np.empty(layout[0], layout[1])
+    array[...] = w
+    return array
+
+
+cdef extern from "Python.h":
+    Py_ssize_t reference_count "Py_REFCNT"(object x)
+
+
+# ---- recording -----------------------------------------------------------------------------------------------------------------
+
+@cython.final
+cdef class RecordingSweep(Sweep):
+    """Tangents or adjoints as active values: their computation is appended to the tape in progress."""
+
+    cdef ArrayRecorder recorder
+    cdef CTape* target
+    cdef list arrays           # by storage of the source: active or plain array
+    cdef bytearray owned       # whether the sweep made arrays[k] and may add to it in place
+    cdef bytearray marked      # whether storage k depends on an input
+
+    def __cinit__(self, Tape tape, ArrayRecorder recorder):
+        cdef Py_ssize_t storages = len(tape.storages)
+        self.tape, self.recorder, self.target = tape, recorder, tape_in_progress()
+        self.arrays, self.owned, self.marked = [None] * storages, bytearray(storages), bytearray(storages)
+
+    def wants(self, Operand operand):
+        if operand.kind == SCALAR:
+            return self.recorder.active(operand.number)
+        return operand.kind == ARRAY and self.marked[operand.number] != 0
+
+    def mark(self, int32_t number):
+        """Notes that a storage depends on an input."""
+        if number >= 0:
+            self.marked[number] = 1
+
+    cdef ActiveArray same_tape(self, ndarray value, ndarray buffer, int32_t number):
+        cdef ActiveArray x = active_on(self.target, buffer, <tuple>self.tape.storages[number], number, True)
+        return x if value is buffer else view_of(x, value)
+
+    def value(self, Operand operand):
+        if operand.kind == CONSTANT or self.recorder.carried != NULL:
+            return kept(operand)
+        if operand.kind == SCALAR:
+            return wrap(self.target, operand.number)
+        if operand.value is None:
+            return None
+        return self.same_tape(operand.value, operand.buffer, operand.number)
+
+    def result(self, value, int32_t number, int64_t i):
+        if value is None or self.recorder.carried != NULL:
+            return value
+        if number < 0:
+            return wrap(self.target, <int32_t>i)
+        value = np.asarray(value)
+        return self.same_tape(value, value, number)
+
+    cdef ActiveArray at(self, int32_t number):
+        """The whole array of a storage as one that may be added to in place."""
+        cdef tuple layout = <tuple>self.tape.storages[number]
+        cdef object array = self.arrays[number]
+        if array is None:
+            array = fresh(self.target, np.zeros(layout[0], layout[1]), layout)
+        elif not self.owned[number]:
+            array = copied(self.target, array)
+        self.arrays[number], self.owned[number] = array, 1
+        return array
+
+    cdef object part(self, array, Operand operand):
+        cdef ActiveArray x
+        if operand.strides is None:
+            return array
+        if type(array) is not ActiveArray:
+            return part_of(array, operand)
+        x = <ActiveArray>array
+        return view_of(x, part_of(values(x), operand))
+
+    def get(self, Operand operand):
+        if operand.kind == SCALAR:
+            number = self.recorder.scalar(operand.number)
+            return None if type(number) is float else number
+        if operand.kind != ARRAY or self.arrays[operand.number] is None:
+            return None
+        return self.part(self.arrays[operand.number], operand)
+
+    def take(self, int32_t number, int64_t i):
+        if number < 0:
+            w = self.recorder.scalar(i)
+            return None if type(w) is float else w
+        w = self.arrays[number]
+        self.arrays[number], self.owned[number] = None, 0
+        return w
+
+    def put(self, int32_t number, int64_t i, w):
+        cdef tuple layout
+        if number < 0:
+            if w is None:
+                self.recorder.work[i - self.recorder.start] = -1
+            else:
+                self.recorder.set_scalar(i, as_scalar(w), False)
+            return
+        if w is not None:
+            layout = <tuple>self.tape.storages[number]
+            if np.shape(w) != layout[0]:
+                w = np.broadcast_to(w, layout[0])
+            w = in_dtype(w, layout[1])
+            if type(w) is ActiveArray and (not is_whole(<ActiveArray>w) or np.shape(w) != layout[0]):
+                w = copied(self.target, w)
+        self.arrays[number], self.owned[number] = w, 0
+
+    def writable(self, Operand operand):
+        return self.part(self.at(operand.number), operand)
+
+    def add(self, Operand operand, w, bint owned=False):
+        cdef ActiveArray part
+        if w is None or not self.wants(operand):
+            return
+        if operand.kind == SCALAR:
+            self.recorder.set_scalar(operand.number, as_scalar(np.sum(w)), True)
+            return
+        w = in_dtype(reduced_to(operand.layout, w), operand.layout[1])
+        if operand.strides is not None:
+            part = self.part(self.at(operand.number), operand)
+            part[...] = part + w
+        elif self.arrays[operand.number] is None:
+            if type(w) is ActiveArray and not is_whole(<ActiveArray>w):
+                w = copied(self.target, w)
+            self.arrays[operand.number], self.owned[operand.number] = w, 0
+        else:
+            self.arrays[operand.number] = self.arrays[operand.number] + w
+            self.owned[operand.number] = 0
+
+
+
+cdef object as_scalar(w):
+    """A 0-d array or number as a float or an active scalar."""
+    if type(w) is ActiveArray:
+        return (<ActiveArray>w).astype(np.float64)[()]
+    return w if type(w) is Active else float(w)
+
+
+cdef object in_dtype(w, dtype):
+    return w if getattr(w, "dtype", dtype) == dtype else w.astype(dtype)
+
+
+@cython.final
+cdef class ArrayRecorder(Recorder):
+    """The scalar recorder with the array instructions filled in."""
+
+    cdef RecordingSweep sweep
+
+    cdef bint array_depends(self, int64_t i) except -1:
+        cdef int op = self.source.opcode[i]
+        cdef int32_t a = self.source.a[i]
+        if op == OP_GATHER:
+            return self.sweep.marked[a] != 0
+        if op == OP_PUT:
+            if self.active(self.source.a[i - 1]):
+                self.sweep.marked[a] = 1
+            return self.sweep.marked[a] != 0
+        return (<Record>self.tape.records[a]).depends(self.sweep)
+
+    cdef int array_tangent(self, int64_t i) except -1:
+        cdef int op = self.source.opcode[i]
+        cdef int32_t a = self.source.a[i]
+        cdef int32_t b = self.source.b[i]
+        cdef int32_t slot
+        if op == OP_ARRAY:
+            (<Record>self.tape.records[a]).tangent(self.sweep, i)
+        elif op == OP_GATHER:
+            if self.sweep.arrays[a] is not None:
+                self.work[i - self.start] = element(self.target, self.sweep.arrays[a], b)
+        else:
+            slot = self.work[self.source.a[i - 1] - self.start] if self.active(self.source.a[i - 1]) else -1
+            if slot >= 0 or self.sweep.arrays[a] is not None:
+                put_element(self.target, self.sweep.at(a), b, constant(self.target, 0.0) if slot < 0 else slot)
+        return 0
+
+    cdef int array_reverse(self, int64_t i) except -1:
+        cdef int op = self.source.opcode[i]
+        cdef int32_t a = self.source.a[i]
+        cdef int32_t b = self.source.b[i]
+        cdef int32_t slot, source
+        cdef ActiveArray whole
+        if op == OP_ARRAY:
+            (<Record>self.tape.records[a]).reverse(self.sweep, i)
+        elif op == OP_GATHER:
+            slot = self.work[i - self.start]
+            if slot >= 0:
+                whole = self.sweep.at(a)
+                put_element(self.target, whole, b, record(self.target, OP_ADD, element(self.target, whole, b), slot))
+        elif self.sweep.arrays[a] is not None:
+            source = self.source.a[i - 1]
+            whole = self.sweep.at(a)
+            if self.active(source):
+                self.work[source - self.start] = self.plus(self.work[source - self.start], element(self.target, whole, b))
+            put_element(self.target, whole, b, constant(self.target, 0.0))
+        return 0
+
+
+cdef int32_t element(CTape* t, array, int32_t b) except -1:
+    """The slot of element b of a whole float64 array."""
+    if type(array) is ActiveArray:
+        return gather(t, <ActiveArray>array, b)
+    return constant(t, (<double*>PyArray_DATA(<ndarray>array))[b])

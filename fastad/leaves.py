@@ -1,0 +1,167 @@
+"""The leaves of arguments and results: numbers and arrays, as a sweep refers to them and as they come and go.
+
+A handle is what a sweep calls a leaf: an active scalar, the operand that stands for an active array, or anything else for a
+constant.
+"""
+
+import numpy as np
+
+from .arrays import active, functions
+from .arrays.active import ActiveArray
+from .core import scalar
+from .core.scalar import Active
+from .pytrees import add_array_type
+
+add_array_type(ActiveArray)
+
+FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+
+
+def is_number(x):
+    """Whether x is a real number, plain or active."""
+    return scalar.is_active(x) or (isinstance(x, (float, int)) and not isinstance(x, bool)) or (
+        isinstance(x, np.generic) and x.dtype.kind in "fiu")
+
+
+def is_array(x):
+    """Whether x is an active array, or a plain one of real numbers."""
+    return type(x) is ActiveArray or (isinstance(x, np.ndarray) and x.dtype.kind in "fiub")
+
+
+def is_active(x):
+    """Whether x is an active array or a scalar of the trace in progress."""
+    return type(x) is ActiveArray or scalar.is_active(x)
+
+
+def can_be_input(x):
+    """Whether x can be differentiated by: a float or an array of float64 or float32."""
+    if type(x) is ActiveArray:
+        return True
+    if isinstance(x, np.ndarray):
+        return type(x) is np.ndarray and x.dtype.newbyteorder("=") in FLOATS
+    return isinstance(x, (float, np.float32)) or scalar.is_active(x)
+
+
+def shape_of(x):
+    """The shape of a leaf; () for a number."""
+    return x.shape if is_array(x) else ()
+
+
+def independents(leaves, opened, copy):
+    """(active values, handles): fresh inputs for leaves. With `copy` the inputs outlive changes of the caller's arrays."""
+    if scalar.first_not_float(leaves) < 0:
+        actives = scalar.independents(leaves, opened)
+        return actives, actives
+    actives, handles = [], []
+    for leaf in leaves:
+        if is_array(leaf) or isinstance(leaf, np.float32):
+            if type(leaf) is not ActiveArray:
+                plain = np.asarray(leaf, leaf.dtype.type, order="C")
+                leaf = plain.copy() if copy and plain is leaf else plain
+            x, handle = active.independent(leaf, opened)
+        else:
+            x = handle = scalar.independents([leaf], opened)[0]
+        actives.append(x)
+        handles.append(handle)
+    return actives, handles
+
+
+def handles_of(leaves):
+    """Handles of results, for a sweep over the instructions so far."""
+    return [active.result_operand(x) if type(x) is ActiveArray else x for x in leaves]
+
+
+def filled(leaves, numbers):
+    """What a sweep gives for results, with zeros of the right shape for results that are constant arrays."""
+    return [np.zeros(np.shape(leaf), leaf.dtype if leaf.dtype in FLOATS else float) if isinstance(leaf, np.ndarray) else number
+            for leaf, number in zip(leaves, numbers)]
+
+
+def typed_as(leaves, numbers):
+    """Derivatives by inputs in the types of the inputs: np.float64 and np.float32 where those are."""
+    numbers = scalar.typed_as(leaves, numbers)
+    if any([isinstance(leaf, np.float32) for leaf in leaves]):
+        numbers = [np.float32(number) if isinstance(leaf, np.float32) and isinstance(number, np.ndarray) else number
+                   for leaf, number in zip(leaves, numbers)]
+    return numbers
+
+
+def seed_for(leaf, given, name):
+    """A tangent or cotangent `given` for a leaf, in its shape and dtype; TypeError or ValueError, with its name, if it has not."""
+    if not is_array(leaf) and not isinstance(leaf, np.float32):
+        if not is_number(given) and not (is_array(given) and np.shape(given) == ()):
+            raise TypeError(f"{name} must be a real number, not {type(given).__name__}")
+        if is_array(given):
+            return active.plain(given).item() if type(given) is not ActiveArray else given.item()
+        return given if type(given) is Active else float(given)
+    if not is_array(given) and not is_number(given):
+        raise TypeError(f"{name} must be an array of real numbers, not {type(given).__name__}")
+    if np.shape(given) != np.shape(leaf):
+        raise ValueError(f"{name} has the shape {np.shape(given)} where {np.shape(leaf)} is needed")
+    dtype = leaf.dtype if leaf.dtype in FLOATS else np.dtype(float)
+    if type(given) is Active:
+        given = functions.array(given)
+    if type(given) is ActiveArray:
+        return given if given.dtype == dtype else given.astype(dtype)
+    return np.array(given, dtype)
+
+
+def snapshot(leaves):
+    """Results that later writes to the same arrays do not change."""
+    return [active.snapshot(x) for x in leaves]
+
+
+def leaving(x, copy):
+    """A result as it leaves the outermost trace: plain; with `copy` an array that no tape refers to."""
+    if type(x) is ActiveArray:
+        return active.leaving(x, copy)
+    return scalar.plain(x)
+
+
+def units(leaves):
+    """For every element of the leaves a list of seeds that is one there and zero elsewhere."""
+    for k, leaf in enumerate(leaves):
+        if is_array(leaf):
+            for position in range(leaf.size):
+                unit = np.zeros(leaf.size, leaf.dtype if leaf.dtype in FLOATS else float)
+                unit[position] = 1.0
+                yield [unit.reshape(leaf.shape) if j == k else _zero(other) for j, other in enumerate(leaves)]
+        else:
+            yield [1.0 if j == k else _zero(other) for j, other in enumerate(leaves)]
+
+
+def _zero(leaf):
+    return None if is_array(leaf) else 0.0
+
+
+def count(leaves):
+    """How many numbers the leaves are."""
+    return sum(leaf.size if is_array(leaf) else 1 for leaf in leaves)
+
+
+def blocks(outputs, inputs, rows=None, columns=None):
+    """Entries of a Jacobian by result and input, of shape result.shape + input.shape; numbers where both are.
+
+    rows: for every element of the results the derivatives by the inputs; or columns: for every element of the inputs the tangents
+    of the results.
+    """
+    table = [[None] * len(inputs) for _ in outputs]
+    one, other = (outputs, inputs) if rows is not None else (inputs, outputs)
+    lines = iter(rows if rows is not None else columns)
+    for i, leaf in enumerate(one):
+        taken = [next(lines) for _ in range(leaf.size if is_array(leaf) else 1)]
+        for j, partner in enumerate(other):
+            entries = [line[j] for line in taken]
+            k, m = (i, j) if rows is not None else (j, i)
+            table[k][m] = _stacked(entries, leaf, partner, 0 if rows is not None else -1)
+    return table
+
+
+def _stacked(entries, leaf, partner, axis):
+    if not is_array(leaf):
+        return entries[0]
+    if not entries:
+        shape = leaf.shape + np.shape(partner) if axis == 0 else np.shape(partner) + leaf.shape
+        return np.zeros(shape, leaf.dtype if leaf.dtype in FLOATS else float)
+    stacked = np.stack(entries, axis=axis)
+    return np.reshape(stacked, leaf.shape + np.shape(partner) if axis == 0 else np.shape(partner) + leaf.shape)
