@@ -229,7 +229,7 @@ class _UfuncTable(dict):
 
 
 # Opcodes of the ufuncs that are an elementary row, for the protocol's short way.
-opcodes = {}
+opcodes: dict = {}
 UFUNCS = _UfuncTable()
 
 
