@@ -53,6 +53,8 @@ _ALL = object()
 
 def _positions(name, argnums, count):
     """argnums as a list of positions, and whether it was a single int."""
+    if type(argnums) is int and 0 <= argnums < count:
+        return [argnums], True
     single = not isinstance(argnums, (tuple, list))
     try:
         positions = [operator.index(k) for k in ((argnums,) if single else argnums)]

@@ -3,6 +3,14 @@
 
 cdef extern from "fastad/core/vector.h":
     void fastad_sine_block(const double* x, double* result, int n, int64_t turns) noexcept nogil
+    void fastad_products_double(double* out, const double* w, const double* p, int n, bint add) noexcept nogil
+    void fastad_products_float(float* out, const float* w, const double* p, int n, bint add) noexcept nogil
+    void fastad_multiples_double(double* out, const double* w, double factor, int64_t n, bint add) noexcept nogil
+    void fastad_multiples_float(float* out, const float* w, float factor, int64_t n, bint add) noexcept nogil
+    void fastad_sums_double(double* out, const double* w, int64_t n, bint add) noexcept nogil
+    void fastad_sums_float(float* out, const float* w, int64_t n, bint add) noexcept nogil
+    void fastad_differences_double(double* out, const double* w, int64_t n, bint add) noexcept nogil
+    void fastad_differences_float(float* out, const float* w, int64_t n, bint add) noexcept nogil
 
 cdef extern from "<fenv.h>" nogil:
     int fetestexcept(int flags)
@@ -91,7 +99,7 @@ cdef void arithmetic_loop(int op, const real* x, const real* y, real x0, real y0
                 v[i] = x0 / y[i]
 
 
-cdef inline bint is_simple(x):
+cdef inline bint is_simple(x) noexcept:
     """Whether x is a contiguous array of float64 or float32 with at least one dimension."""
     return (type(x) is ndarray and (PyArray_TYPE(<ndarray>x) == NPY_DOUBLE or PyArray_TYPE(<ndarray>x) == NPY_FLOAT)
             and PyArray_NDIM(<ndarray>x) > 0 and PyArray_IS_C_CONTIGUOUS(<ndarray>x) and PyArray_ISBEHAVED_RO(<ndarray>x))
@@ -143,6 +151,7 @@ cdef ndarray quick_arithmetic(int op, x, y):
 # ---- recording an operation ------------------------------------------------------------------------------------------------
 
 @cython.final
+@cython.no_gc
 cdef class Elementwise(Record):
     """One row of the op table on arrays, of one operand or two."""
 
@@ -232,7 +241,7 @@ cdef object record_elementwise(CTape* t, int op, x, y, int arity, v):
     if type(v) is ndarray:
         check_dtype((<ndarray>v).dtype)
         result = fresh(t, v, hint)
-        instruction.out = result.storage.number
+        instruction.out, instruction.layout = result.storage.number, result.layout
         if needs & NEEDS_V:
             instruction.v = result.array
             result.storage.saved = True
@@ -310,20 +319,6 @@ cdef inline const double* block_of(const Source* source, Py_ssize_t start, int n
     return room
 
 
-cdef void add_block(real* out, const real* w, const double* p, int n, bint add) noexcept nogil:
-    """out (+)= w*p"""
-    cdef int i
-    if add:
-        for i in range(n):
-            out[i] += <real>mulz(w[i], p[i])
-    elif <const void*>out == <const void*>w:
-        for i in range(n):
-            out[i] = <real>mulz(out[i], p[i])
-    else:
-        for i in range(n):
-            out[i] = <real>mulz(w[i], p[i])
-
-
 cdef void add_product(real* out, const real* w, Partial* partial, const Source* x, const Source* y, const Source* v, Py_ssize_t n,
                       bint add) noexcept nogil:
     """out (+)= w times a partial; out may be w if nothing is added."""
@@ -331,48 +326,38 @@ cdef void add_product(real* out, const real* w, Partial* partial, const Source* 
     cdef double[BLOCK] x_room
     cdef double[BLOCK] y_room
     cdef double[BLOCK] v_room
-    cdef Py_ssize_t start, block, i
+    cdef Py_ssize_t start, block
     cdef int m
-    cdef real factor
+    cdef const double* factors
     cdef const Source* direct = x if partial.form == FORM_X else y if partial.form == FORM_Y else v if partial.form == FORM_V else NULL
     if partial.form == FORM_ONE:
-        if add:
-            for i in range(n):
-                out[i] += w[i]
-        elif <const void*>out != <const void*>w:
-            memcpy(out, w, n * sizeof(real))
-        return
-    if partial.form == FORM_MINUS_ONE:
-        if add:
-            for i in range(n):
-                out[i] -= w[i]
-        elif <const void*>out == <const void*>w:
-            for i in range(n):
-                out[i] = -out[i]
+        if real is double:
+            fastad_sums_double(out, w, n, add)
         else:
-            for i in range(n):
-                out[i] = -w[i]
-        return
-    if direct != NULL and direct.d == NULL and direct.f == NULL and direct.number - direct.number == 0.0:
-        factor = <real>direct.number
-        if add:
-            for i in range(n):
-                out[i] += factor * w[i] if factor != 0.0 else 0.0
-        elif <const void*>out == <const void*>w:
-            for i in range(n):
-                out[i] = factor * out[i] if factor != 0.0 else 0.0
+            fastad_sums_float(out, w, n, add)
+    elif partial.form == FORM_MINUS_ONE:
+        if real is double:
+            fastad_differences_double(out, w, n, add)
         else:
-            for i in range(n):
-                out[i] = factor * w[i] if factor != 0.0 else 0.0
-        return
-    for block in range((n + BLOCK - 1) // BLOCK):
-        start = block * BLOCK
-        m = <int>min(<Py_ssize_t>BLOCK, n - start)
-        if direct != NULL:
-            add_block(out + start, w + start, block_of(direct, start, m, x_room), m, add)
+            fastad_differences_float(out, w, n, add)
+    elif direct != NULL and direct.d == NULL and direct.f == NULL and direct.number - direct.number == 0.0:
+        if real is double:
+            fastad_multiples_double(out, w, direct.number, n, add)
         else:
-            partial.kernel(block_of(x, start, m, x_room), block_of(y, start, m, y_room), block_of(v, start, m, v_room), p, m)
-            add_block(out + start, w + start, p, m, add)
+            fastad_multiples_float(out, w, <float>direct.number, n, add)
+    else:
+        for block in range((n + BLOCK - 1) // BLOCK):
+            start = block * BLOCK
+            m = <int>min(<Py_ssize_t>BLOCK, n - start)
+            if direct != NULL:
+                factors = block_of(direct, start, m, x_room)
+            else:
+                factors = p
+                partial.kernel(block_of(x, start, m, x_room), block_of(y, start, m, y_room), block_of(v, start, m, v_room), p, m)
+            if real is double:
+                fastad_products_double(out + start, w + start, factors, m, add)
+            else:
+                fastad_products_float(out + start, w + start, factors, m, add)
 
 
 cdef double sum_of(const real* w, Py_ssize_t n) noexcept nogil:
@@ -418,7 +403,7 @@ cdef bint elementwise_reverse(NumericSweep sweep, Elementwise instruction, int64
     cdef Source[3] sources
     cdef Operand operand
     cdef ndarray w, into
-    cdef int k, op = instruction.op, arity = instruction.arity
+    cdef int k, order, op = instruction.op, arity = instruction.arity
     cdef int needs = 0
     cdef int last = -1
     cdef bint is_double
@@ -457,7 +442,12 @@ cdef bint elementwise_reverse(NumericSweep sweep, Elementwise instruction, int64
                 sweep.scalars[operand.number] += total_product[float](
                     <float*>pw, &partials[op][k], &sources[0], &sources[1], &sources[2], n)
     sweep.store(instruction.out, None)
-    for k in range(arity):
+    if last == 1 and instruction.x.kind == ARRAY and partials[op][0].form and instruction.x.number != instruction.y.number \
+            and sweep.arrays[instruction.x.number] is None and sweep.arrays[instruction.y.number] is not None:
+        # What is added to something goes first, so that the other can take over the memory.
+        last = 0
+    for order in range(arity):
+        k = order ^ (arity > 1 and last == 0)
         operand = instruction.y if k else instruction.x
         if operand.kind != ARRAY or partials[op][k].form == FORM_NONE:
             continue

@@ -266,7 +266,16 @@ def where(condition, *choices):
     return _call_with_rule(np.where, rule, (condition, *choices), {})
 
 
-_HANDLERS = {np.full_like: full_like, np.copyto: copyto, np.put: put, np.putmask: putmask, np.place: place,
+def stack(arrays, axis=0, **kwargs):
+    """np.stack, with a shorter way for scalars."""
+    if not kwargs and axis in (0, -1) and isinstance(arrays, (list, tuple)) and arrays:
+        result = active.array_of_scalars(arrays)
+        if result is not None:
+            return result
+    return _call_with_rule(np.stack, RULES[np.stack], (arrays, axis), kwargs)
+
+
+_HANDLERS = {np.stack: stack, np.full_like: full_like, np.copyto: copyto, np.put: put, np.putmask: putmask, np.place: place,
              np.put_along_axis: put_along_axis, np.fill_diagonal: fill_diagonal}
 COMPOSED.update(_HANDLERS)
 
@@ -281,10 +290,13 @@ def array(nesting, dtype=None):
     if type(nesting) is ActiveArray:
         return nesting.copy() if dtype is None else nesting.astype(dtype)
     if type(nesting) is Active:
-        result = np.reshape(np.stack([nesting]), ())
+        result = np.reshape(active.array_of_scalars([nesting]), ())
     elif not holds_active(nesting):
         return np.array(nesting, dtype)
     else:
+        result = active.array_of_scalars(nesting)
+        if result is not None:
+            return result if dtype is None else result.astype(dtype)
         parts = [array(entry) if isinstance(entry, (list, tuple)) else entry for entry in nesting]
         shapes = {np.shape(part) for part in parts}
         if len(shapes) > 1:

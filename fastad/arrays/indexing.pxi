@@ -19,6 +19,31 @@ cdef int put_element(CTape* t, ActiveArray x, Py_ssize_t k, int32_t slot) except
     return 0
 
 
+def array_of_scalars(scalars):
+    """A sequence of numbers, plain or active, as an active float64 array of one dimension; None if something in it is no number."""
+    cdef CTape* t = tape_in_progress()
+    cdef Py_ssize_t k
+    cdef ndarray buffer
+    cdef ActiveArray x
+    cdef double* data
+    cdef int32_t slot
+    for scalar in scalars:
+        if type(scalar) is not Active and not PyFloat_CheckExact(scalar) and not PyLong_CheckExact(scalar):
+            return None
+    buffer = np.empty(len(scalars))
+    x = fresh(t, buffer)
+    data = <double*>PyArray_DATA(x.array)
+    for k, scalar in enumerate(scalars):
+        if type(scalar) is Active:
+            slot = slot_in(t, scalar)
+            append(t, OP_EXTRA, slot, 0, 0.0)
+            append_structural(t, OP_PUT, x.storage.number, <int32_t>k, 0.0)
+            data[k] = t.v[slot]
+        else:
+            data[k] = scalar
+    return x
+
+
 cdef inline Py_ssize_t place_of(ActiveArray x, key) except -2:
     """Position in the storage, in elements of 8 bytes, of the element of a float64 array at an int; -1 for all other keys."""
     cdef ndarray array = x.array

@@ -32,8 +32,13 @@ def refuse_subclass(x):
                      "and np.where for masks")
 
 
-cdef bint is_operand(x) except -1:
-    return (isinstance(x, (float, int, complex, ndarray, np.generic, list, tuple)) or type(x) is ActiveArray or type(x) is Active)
+cdef inline bint is_operand(x) except -1:
+    return (type(x) is ActiveArray or PyFloat_CheckExact(x) or type(x) is ndarray or type(x) is Active
+            or is_other_operand(x))
+
+
+cdef bint is_other_operand(x) except -1:
+    return (isinstance(x, (float, int, complex, ndarray, np.generic, list, tuple)))
 
 
 cdef object operator(int op, object ufunc, x, y):
@@ -51,8 +56,6 @@ cdef object in_place(ActiveArray x, int op, object ufunc, y):
     return x
 
 
-cdef object _add = np.add, _subtract = np.subtract, _multiply = np.multiply, _divide = np.divide, _power = np.power
-cdef object _remainder = np.remainder, _floor_divide = np.floor_divide
 cdef dict _comparisons = {Py_LT: np.less, Py_LE: np.less_equal, Py_EQ: np.equal, Py_NE: np.not_equal, Py_GT: np.greater,
                           Py_GE: np.greater_equal}
 
@@ -225,6 +228,8 @@ cdef class ActiveArray:
         return _call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function, types, args, kwargs):
+        if function is _sum and not kwargs and len(args) == 1 and type(args[0]) is ActiveArray:
+            return total(args[0])
         return _call_function(function, args, kwargs)
 
     # Elements.

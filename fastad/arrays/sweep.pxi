@@ -144,7 +144,8 @@ cdef class NumericSweep(Sweep):
         if operand.kind == SCALAR:
             self.scalars[operand.number] += np.sum(w)
             return
-        w = reduced_to(operand.layout, w)
+        if not isinstance(w, float):
+            w = reduced_to(operand.layout, w)
         if self.arrays[operand.number] is None and operand.strides is None:
             self.store(operand.number, own(w, operand.layout, owned))
         else:
@@ -153,33 +154,61 @@ cdef class NumericSweep(Sweep):
 
     # The driver: scalar loops without the GIL from one array instruction to the next.
 
-    cdef int reverse(self, int64_t first) except -1:
+    cdef int reverse(self, int64_t first, Quiet quiet) except -1:
         cdef int64_t i = self.n
-        while True:
-            with nogil:
-                i = reverse_sweep(self.t, self.scalars, first, i, self.data)
-            if i < first:
-                return 0
+        while i > first:
+            if self.t.opcode[i - 1] == OP_ARRAY:
+                # Between array instructions there is nothing to release the GIL for.
+                i -= 1
+            else:
+                with nogil:
+                    i = reverse_sweep(self.t, self.scalars, first, i, self.data)
+                if i < first:
+                    return 0
             if self.t.opcode[i] == OP_GATHER:
                 self.at(self.t.a[i])
                 i += 1
                 continue
             instruction = self.tape.records[self.t.a[i]]
             if type(instruction) is not Elementwise or not elementwise_reverse(self, <Elementwise>instruction, i):
+                if type(instruction) is not Total:
+                    quiet.enter()
                 (<Record>instruction).reverse(self, i)
+        return 0
 
-    cdef int tangent(self, int64_t first) except -1:
+    cdef int tangent(self, int64_t first, Quiet quiet) except -1:
         cdef int64_t i = first
-        while True:
-            with nogil:
-                i = tangent_sweep(self.t, self.scalars, i, self.n, self.data)
-            if i == self.n:
-                return 0
+        quiet.enter()
+        while i < self.n:
+            if self.t.opcode[i] != OP_ARRAY:
+                with nogil:
+                    i = tangent_sweep(self.t, self.scalars, i, self.n, self.data)
+                if i == self.n:
+                    return 0
             if self.t.opcode[i] == OP_PUT:
                 self.at(self.t.a[i])
                 continue
             (<Record>self.tape.records[self.t.a[i]]).tangent(self, i)
             i += 1
+        return 0
+
+
+@cython.final
+cdef class Quiet:
+    """A context without NumPy's floating-point warnings, entered when first needed: a sweep may meet infinities that zero wins over."""
+
+    cdef object context
+
+    cdef int enter(self) except -1:
+        if self.context is None:
+            self.context = np.errstate(all="ignore")
+            self.context.__enter__()
+        return 0
+
+    cdef int leave(self) except -1:
+        if self.context is not None:
+            self.context.__exit__(None, None, None)
+        return 0
 
 
 cdef ndarray own(w, tuple layout, bint owned):

@@ -133,9 +133,12 @@ def tangent(Tape tape, list inputs, list tangents, list outputs):
     """As fastad.core.sweeps.tangent, where actives may be Operands and numbers arrays."""
     cdef int64_t first = last_input(inputs) + 1
     cdef NumericSweep sweep = NumericSweep(tape, max(stop_of(outputs), first))
-    with np.errstate(all="ignore"):
+    cdef Quiet quiet = Quiet()
+    try:
         seed(sweep, inputs, tangents)
-        sweep.tangent(first)
+        sweep.tangent(first, quiet)
+    finally:
+        quiet.leave()
     return [np.array(w) if isinstance(w, ndarray) else w for w in collected(sweep, outputs)]
 
 
@@ -143,9 +146,12 @@ def reverse(Tape tape, list inputs, list outputs, list adjoints):
     """As fastad.core.sweeps.reverse, where actives may be Operands and numbers arrays."""
     cdef int64_t first = last_input(inputs) + 1
     cdef NumericSweep sweep = NumericSweep(tape, max(stop_of(outputs), first))
-    with np.errstate(all="ignore"):
+    cdef Quiet quiet = Quiet()
+    try:
         seed(sweep, outputs, adjoints)
-        sweep.reverse(first)
+        sweep.reverse(first, quiet)
+    finally:
+        quiet.leave()
     return collected(sweep, inputs)
 
 

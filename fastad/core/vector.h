@@ -1,7 +1,7 @@
-/* Sine and cosine of many numbers at once, for partials: loops that the compiler vectorises, with an instruction set chosen when
- * the library is loaded where the platform can do that.
+/* Loops of the reverse sweep over arrays, which the compiler vectorises: an instruction set is chosen when the library is loaded,
+ * where the platform can do that. Every lane does what the plain loop does, so results do not depend on it.
  *
- * Reduction by multiples of pi/2 in three parts (Cody and Waite 1980), then the polynomials that fdlibm uses on [-pi/4, pi/4];
+ * Sine and cosine: reduction by multiples of pi/2 in three parts (Cody and Waite 1980), then the polynomials that fdlibm uses on [-pi/4, pi/4];
  * within 2 ulp of the exact result for |x| <= FASTAD_REDUCIBLE, and the C library's result beyond.
  */
 #ifndef FASTAD_VECTOR_H
@@ -53,5 +53,35 @@ FASTAD_CLONES static void fastad_sine_block(const double *x, double *result, int
         for (i = 0; i < n; i++)
             if (!(fabs(x[i]) <= FASTAD_REDUCIBLE)) result[i] = turns ? cos(x[i]) : sin(x[i]);
 }
+
+/* The product of the chain rule: zero wins over infinity and NaN. */
+#define FASTAD_MULZ(w, p) (((w) == 0.0 || (p) == 0.0) ? 0.0 : (w) * (p))
+
+/* The same loops for double and float: out (+)= w*p, out (+)= w*factor, out (+)= w, out (+)= -w. out may be w where nothing is added. */
+#define FASTAD_LOOPS(real, name) \
+    FASTAD_CLONES static void fastad_products_##name(real *out, const real *w, const double *p, int n, int add) { \
+        int i; \
+        if (add) for (i = 0; i < n; i++) out[i] += (real)FASTAD_MULZ(w[i], p[i]); \
+        else for (i = 0; i < n; i++) out[i] = (real)FASTAD_MULZ(w[i], p[i]); \
+    } \
+    FASTAD_CLONES static void fastad_multiples_##name(real *out, const real *w, real factor, int64_t n, int add) { \
+        int64_t i; \
+        if (factor == 0) { if (!add) for (i = 0; i < n; i++) out[i] = 0; } \
+        else if (add) for (i = 0; i < n; i++) out[i] += factor * w[i]; \
+        else for (i = 0; i < n; i++) out[i] = factor * w[i]; \
+    } \
+    FASTAD_CLONES static void fastad_sums_##name(real *out, const real *w, int64_t n, int add) { \
+        int64_t i; \
+        if (add) for (i = 0; i < n; i++) out[i] += w[i]; \
+        else if (out != w) memcpy(out, w, n * sizeof(real)); \
+    } \
+    FASTAD_CLONES static void fastad_differences_##name(real *out, const real *w, int64_t n, int add) { \
+        int64_t i; \
+        if (add) for (i = 0; i < n; i++) out[i] -= w[i]; \
+        else for (i = 0; i < n; i++) out[i] = -w[i]; \
+    }
+
+FASTAD_LOOPS(double, double)
+FASTAD_LOOPS(float, float)
 
 #endif
