@@ -18,10 +18,6 @@ cdef extern from "<fenv.h>" nogil:
 
 ctypedef void (*BlockKernel)(const double* x, const double* y, const double* v, double* p, int n) noexcept nogil
 
-ctypedef fused real:
-    float
-    double
-
 cdef enum:
     FORM_NONE = 0         # no partial
     FORM_ONE = 1
@@ -148,6 +144,69 @@ cdef ndarray quick_arithmetic(int op, x, y):
     return None if fetestexcept(FE_DIVBYZERO | FE_OVERFLOW | FE_INVALID) else v
 
 
+# NumPy's own inner loops of ufuncs of one operand: calling one on a contiguous array saves most of the price of a call.
+
+cdef extern from "numpy/ufuncobject.h":
+    ctypedef void (*UfuncLoop "PyUFuncGenericFunction")(char** args, const cnp.npy_intp* dimensions, const cnp.npy_intp* strides,
+                                                        void* data) noexcept
+    ctypedef struct PyUFuncObject:
+        int nin, nout, ntypes
+        UfuncLoop* functions
+        void** data
+        char* types
+
+
+cdef struct UnaryLoop:
+    void* ufunc               # whose loops these are
+    UfuncLoop loop[2]         # for float64 and float32, NULL where there is none
+    void* data[2]
+
+
+cdef UnaryLoop[256] unary_loops
+
+
+cdef int find_loops(int op, object ufunc) except -1:
+    """Notes the loops of the first ufunc that is met for an opcode."""
+    cdef UnaryLoop* entry = &unary_loops[op]
+    cdef PyUFuncObject* u
+    cdef int i, k
+    if type(ufunc) is not np.ufunc:
+        return 0
+    u = <PyUFuncObject*>ufunc
+    if u.nin != 1 or u.nout != 1:
+        return 0
+    for i in range(u.ntypes):
+        for k in range(2):
+            if u.types[2 * i] == u.types[2 * i + 1] == (NPY_FLOAT if k else NPY_DOUBLE):
+                entry.loop[k], entry.data[k] = u.functions[i], u.data[i]
+    Py_INCREF(ufunc)
+    entry.ufunc = <void*>ufunc
+    return 0
+
+
+cdef ndarray quick_unary(int op, object ufunc, x):
+    """ufunc(x) for a simple array; None where NumPy has to do it."""
+    cdef UnaryLoop* entry = &unary_loops[op]
+    cdef ndarray v
+    cdef char* args[2]
+    cdef cnp.npy_intp strides[2]
+    cdef cnp.npy_intp n
+    cdef int single
+    if entry.ufunc == NULL:
+        find_loops(op, ufunc)
+    if entry.ufunc != <void*>ufunc or not is_simple(x):
+        return None
+    single = PyArray_TYPE(<ndarray>x) == NPY_FLOAT
+    if entry.loop[single] == NULL:
+        return None
+    v = PyArray_EMPTY(PyArray_NDIM(<ndarray>x), PyArray_DIMS(<ndarray>x), PyArray_TYPE(<ndarray>x), 0)
+    args[0], args[1] = <char*>PyArray_DATA(<ndarray>x), <char*>PyArray_DATA(v)
+    n = PyArray_SIZE(v)
+    strides[0] = strides[1] = 4 if single else 8
+    entry.loop[single](args, &n, strides, entry.data[single])
+    return None if fetestexcept(FE_DIVBYZERO | FE_OVERFLOW | FE_INVALID) else v
+
+
 # ---- recording an operation ------------------------------------------------------------------------------------------------
 
 @cython.final
@@ -214,6 +273,8 @@ cdef object elementwise(int op, object ufunc, x, y, int arity):
     cdef object v = None
     if OP_ADD <= op <= OP_DIVIDE:
         v = quick_arithmetic(op, a, b)
+    elif arity == 1:
+        v = quick_unary(op, ufunc, a)
     if v is None:
         v = ufunc(a, b) if arity > 1 else ufunc(a)
         if v is NotImplemented:

@@ -104,7 +104,7 @@ cdef class Total(Record):
     def reverse(self, Sweep sweep, int64_t i):
         w = sweep.take(self.out, i)
         if w is not None:
-            sweep.add(self.x, w)
+            sweep.add(self.x, w if type(sweep) is not NumericSweep else float(w))
 
     def tangent(self, Sweep sweep, int64_t i):
         t = sweep.get(self.x)

@@ -144,13 +144,34 @@ cdef class NumericSweep(Sweep):
         if operand.kind == SCALAR:
             self.scalars[operand.number] += np.sum(w)
             return
-        if not isinstance(w, float):
+        if PyFloat_Check(w):
+            if operand.strides is None:
+                self.add_number(operand.number, w)
+                return
+        else:
             w = reduced_to(operand.layout, w)
         if self.arrays[operand.number] is None and operand.strides is None:
             self.store(operand.number, own(w, operand.layout, owned))
         else:
             part = part_of(self.at(operand.number), operand)
             np.add(part, w, out=part, casting="same_kind")
+
+    cdef int add_number(self, int32_t number, double w) except -1:
+        """Adds w to every element of a whole storage."""
+        cdef tuple layout
+        cdef ndarray array
+        cdef bint present = self.arrays[number] is not None
+        if present:
+            array = <ndarray>self.arrays[number]
+        else:
+            layout = <tuple>self.tape.storages[number]
+            array = np.empty(layout[0], layout[1])
+            self.store(number, array)
+        if PyArray_TYPE(array) == NPY_DOUBLE:
+            add_everywhere[double](<double*>PyArray_DATA(array), w, PyArray_SIZE(array), present)
+        else:
+            add_everywhere[float](<float*>PyArray_DATA(array), <float>w, PyArray_SIZE(array), present)
+        return 0
 
     # The driver: scalar loops without the GIL from one array instruction to the next.
 
@@ -191,6 +212,21 @@ cdef class NumericSweep(Sweep):
             (<Record>self.tape.records[self.t.a[i]]).tangent(self, i)
             i += 1
         return 0
+
+
+ctypedef fused real:
+    float
+    double
+
+
+cdef void add_everywhere(real* out, real w, Py_ssize_t n, bint add) noexcept nogil:
+    cdef Py_ssize_t i
+    if add:
+        for i in range(n):
+            out[i] += w
+    else:
+        for i in range(n):
+            out[i] = w
 
 
 @cython.final
