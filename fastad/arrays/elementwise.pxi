@@ -177,7 +177,8 @@ cdef int find_loops(int op, object ufunc) except -1:
         return 0
     for i in range(u.ntypes):
         for k in range(2):
-            if u.types[2 * i] == u.types[2 * i + 1] == (NPY_FLOAT if k else NPY_DOUBLE):
+            # The first that fits is the one NumPy takes; others are for machines without its instructions.
+            if entry.loop[k] == NULL and u.types[2 * i] == u.types[2 * i + 1] == (NPY_FLOAT if k else NPY_DOUBLE):
                 entry.loop[k], entry.data[k] = u.functions[i], u.data[i]
     Py_INCREF(ufunc)
     entry.ufunc = <void*>ufunc
