@@ -73,8 +73,13 @@ def handles_of(leaves):
 
 def filled(leaves, numbers):
     """What a sweep gives for results, with zeros of the right shape for results that are constant arrays."""
-    return [np.zeros(np.shape(leaf), leaf.dtype if leaf.dtype in FLOATS else float) if isinstance(leaf, np.ndarray) else number
-            for leaf, number in zip(leaves, numbers)]
+    return [np.zeros(leaf.shape, leaf.dtype if leaf.dtype in FLOATS else float) if isinstance(leaf, np.ndarray) else
+            single(number) if type(leaf) is ActiveArray else number for leaf, number in zip(leaves, numbers)]
+
+
+def single(x):
+    """x, but a plain 0-d array of float32, which stands for a number of NumPy's among active values, as np.float32."""
+    return x[()] if isinstance(x, np.ndarray) and x.shape == () and x.dtype == np.float32 else x
 
 
 def typed_as(leaves, numbers):
@@ -96,8 +101,8 @@ def seed_for(leaf, given, name):
         return given if type(given) is Active else float(given)
     if not is_array(given) and not is_number(given):
         raise TypeError(f"{name} must be an array of real numbers, not {type(given).__name__}")
-    if np.shape(given) != np.shape(leaf):
-        raise ValueError(f"{name} has the shape {np.shape(given)} where {np.shape(leaf)} is needed")
+    if np.shape(given) != leaf.shape:
+        raise ValueError(f"{name} has the shape {np.shape(given)} where {leaf.shape} is needed")
     dtype = leaf.dtype if leaf.dtype in FLOATS else np.dtype(float)
     if type(given) is Active:
         given = functions.array(given)
@@ -114,7 +119,7 @@ def snapshot(leaves):
 def leaving(x, copy):
     """A result as it leaves the outermost trace: plain; with `copy` an array that no tape refers to."""
     if type(x) is ActiveArray:
-        return active.leaving(x, copy)
+        return single(active.leaving(x, copy))
     return scalar.plain(x)
 
 
