@@ -83,8 +83,11 @@ def single(x):
 
 
 def typed_as(leaves, numbers):
-    """Derivatives by inputs in the types of the inputs: np.float64 and np.float32 where those are."""
+    """Derivatives by inputs in the types of the inputs: np.float64, np.float32 and 0-d arrays where those are."""
     numbers = scalar.typed_as(leaves, numbers)
+    if any([isinstance(leaf, np.ndarray) and not leaf.ndim for leaf in leaves]):
+        numbers = [np.array(number, leaf.dtype) if isinstance(leaf, np.ndarray) and isinstance(number, (float, np.floating)) else number
+                   for leaf, number in zip(leaves, numbers)]
     if any([isinstance(leaf, np.float32) for leaf in leaves]):
         numbers = [np.float32(number) if isinstance(leaf, np.float32) and isinstance(number, np.ndarray) else number
                    for leaf, number in zip(leaves, numbers)]

@@ -151,17 +151,17 @@ def _call_with_rule(function, rule, args, kwargs):
                 args[index] = None
                 return _into(out, _call_with_rule(function, rule, args, kwargs), function.__name__)
             if name in where.operands:
-                source = args[index] = _as_array(value) if name in where.arrays or name == where.several else value
+                source = args[index] = _as_operand(function, where, name, value)
             else:
                 args[index] = _not_an_operand(function, name, value)
-        elif isinstance(value, (list, tuple)) and where.name(index) in where.arrays:
-            args[index] = np.asarray(value)
+        elif isinstance(value, (list, tuple)) and where.name(index) in where.operands:
+            args[index] = _as_operand(function, where, where.name(index), value)
         elif isinstance(value, np.ndarray) and type(value) is not np.ndarray:
             active.refuse_subclass(value)
     for name, value in kwargs.items():
         if holds_active(value):
             if name in where.operands:
-                source = _as_array(value) if name in where.arrays else value
+                source = _as_operand(function, where, name, value)
                 kwargs = {**kwargs, name: source}
             else:
                 kwargs = {**kwargs, name: _not_an_operand(function, name, value)}
@@ -171,6 +171,18 @@ def _call_with_rule(function, rule, args, kwargs):
         return result
     return active.record_call(rule, args, kwargs, where.places(args, kwargs), result, where.keeps_result,
                               source if where.may_view and type(source) is ActiveArray else None)
+
+
+def _as_operand(function, where, name, value):
+    """An operand with arrays in place of the lists that stand for arrays."""
+    if not isinstance(value, (list, tuple)) or function is np.block:
+        return value
+    if name in where.arrays:
+        return array(value)
+    if name != where.several:
+        return [_as_array(entry) for entry in value]
+    # np.einsum(x, [0, 1]) names axes by lists of whole numbers.
+    return value if function is np.einsum and all(type(entry) in (int, type(...)) for entry in value) else array(value)
 
 
 def _not_an_operand(function, name, value):
