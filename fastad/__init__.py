@@ -1,5 +1,7 @@
 """fastad: exact derivatives of ordinary Python, at about the price of one more evaluation."""
 
+from typing import TYPE_CHECKING
+
 from . import math
 from ._version import __version__ as __version__
 from .checking import check_derivatives
@@ -10,3 +12,15 @@ __all__ = [
     "FormatError", "GuardError", "TraceError", "check_derivatives", "grad", "hessian", "hvp", "jacobian", "jvp", "linearize",
     "math", "stop_gradient", "trace", "value_and_grad", "vjp",
 ]
+
+if TYPE_CHECKING:
+    from . import numpy as numpy
+else:
+    def __getattr__(name):
+        if name == "numpy":
+            from importlib import import_module
+            return import_module(".numpy", __name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__():
+        return sorted({*globals(), "numpy"})

@@ -73,13 +73,21 @@ def handles_of(leaves):
 
 def filled(leaves, numbers):
     """What a sweep gives for results, with zeros of the right shape for results that are constant arrays."""
-    return [np.zeros(np.shape(leaf), leaf.dtype if leaf.dtype in FLOATS else float) if isinstance(leaf, np.ndarray) else number
-            for leaf, number in zip(leaves, numbers)]
+    return [np.zeros(leaf.shape, leaf.dtype if leaf.dtype in FLOATS else float) if isinstance(leaf, np.ndarray) else
+            single(number) if type(leaf) is ActiveArray else number for leaf, number in zip(leaves, numbers)]
+
+
+def single(x):
+    """x, but a plain 0-d array of float32, which stands for a number of NumPy's among active values, as np.float32."""
+    return x[()] if isinstance(x, np.ndarray) and x.shape == () and x.dtype == np.float32 else x
 
 
 def typed_as(leaves, numbers):
-    """Derivatives by inputs in the types of the inputs: np.float64 and np.float32 where those are."""
+    """Derivatives by inputs in the types of the inputs: np.float64, np.float32 and 0-d arrays where those are."""
     numbers = scalar.typed_as(leaves, numbers)
+    if any([isinstance(leaf, np.ndarray) and not leaf.ndim for leaf in leaves]):
+        numbers = [np.array(number, leaf.dtype) if isinstance(leaf, np.ndarray) and isinstance(number, (float, np.floating)) else number
+                   for leaf, number in zip(leaves, numbers)]
     if any([isinstance(leaf, np.float32) for leaf in leaves]):
         numbers = [np.float32(number) if isinstance(leaf, np.float32) and isinstance(number, np.ndarray) else number
                    for leaf, number in zip(leaves, numbers)]
@@ -96,8 +104,8 @@ def seed_for(leaf, given, name):
         return given if type(given) is Active else float(given)
     if not is_array(given) and not is_number(given):
         raise TypeError(f"{name} must be an array of real numbers, not {type(given).__name__}")
-    if np.shape(given) != np.shape(leaf):
-        raise ValueError(f"{name} has the shape {np.shape(given)} where {np.shape(leaf)} is needed")
+    if np.shape(given) != leaf.shape:
+        raise ValueError(f"{name} has the shape {np.shape(given)} where {leaf.shape} is needed")
     dtype = leaf.dtype if leaf.dtype in FLOATS else np.dtype(float)
     if type(given) is Active:
         given = functions.array(given)
@@ -114,7 +122,7 @@ def snapshot(leaves):
 def leaving(x, copy):
     """A result as it leaves the outermost trace: plain; with `copy` an array that no tape refers to."""
     if type(x) is ActiveArray:
-        return active.leaving(x, copy)
+        return single(active.leaving(x, copy))
     return scalar.plain(x)
 
 

@@ -2,7 +2,8 @@
 
 Each call runs the user's function once on active values (a trace) and then sweeps the tape. The outermost transform of a thread
 sweeps numerically; one inside another's function records its sweep on the same tape, which makes every order work.
-Structures: arguments and results may be floats and any nesting of dict, list, tuple and namedtuple of them.
+Structures: arguments and results may be floats, arrays of float64 or float32, and any nesting of dict, list, tuple, namedtuple
+and dataclass of them.
 """
 
 import functools
@@ -10,12 +11,14 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from . import leaves as _leaves
 from .arrays import active
 from .core import scalar, sweeps
 from .core.tape import Tape
 from .errors import TraceError
-from .pytrees import NUMBER, flatten, frozen, leaf_path, same_structure, unflatten
+from .pytrees import NUMBER, flatten, frozen, is_dataclass, leaf_path, same_structure, unflatten, unflatten_derivatives
 
 sweeps.set_array_sweeps(active)
 
@@ -79,6 +82,8 @@ def _refuse(transform, name, position, tree, index, leaf):
     elif hasattr(leaf, "dtype"):
         kind = f"{'a subclass of ndarray' if leaf.dtype.kind == 'f' else 'an array'} ({type(leaf).__name__} of {leaf.dtype})"
         advice = "pass x.astype(float), or differentiate with respect to other arguments (argnums)"
+    elif is_dataclass(leaf):
+        advice = f'register it: optree.register_pytree_node({type(leaf).__name__}, flatten, unflatten, namespace="fastad")'
     else:
         advice = "pass floats there, or differentiate with respect to other arguments (argnums)"
     return TypeError(f"{transform} of {name}: {where} is {kind}, which has no derivative; {advice}")
@@ -106,17 +111,15 @@ class _Inputs:
             self.leaves += leaves
         actives, self.handles = _leaves.independents(self.leaves, trace.opened, lasting)
         self.args = list(args)
-        for k, argument in zip(positions, self._trees(actives)):
-            self.args[k] = argument
+        for k, (structure, start, stop) in zip(positions, self.parts):
+            self.args[k] = unflatten(structure, actives[start:stop])
         if lasting:
             self.parts = [(frozen(structure), start, stop) for structure, start, stop in self.parts]
 
-    def _trees(self, numbers):
-        return [unflatten(structure, numbers[start:stop]) for structure, start, stop in self.parts]
-
     def rebuild(self, numbers):
         """A list of one derivative per input in the structure of the arguments, np.float64 where the argument was one."""
-        trees = self._trees(_leaves.typed_as(self.leaves, numbers))
+        numbers = _leaves.typed_as(self.leaves, numbers)
+        trees = [unflatten_derivatives(structure, numbers[start:stop]) for structure, start, stop in self.parts]
         return trees[0] if self.single else tuple(trees)
 
     def flatten_like(self, transform, what, trees):
@@ -174,7 +177,7 @@ class _Outputs:
             self.structure = frozen(self.structure)
 
     def rebuild(self, numbers):
-        return unflatten(self.structure, _leaves.filled(self.leaves, numbers))
+        return unflatten_derivatives(self.structure, _leaves.filled(self.leaves, numbers))
 
 
 def _scalar_output(transform, f, result):
@@ -191,8 +194,8 @@ def _scalar_output(transform, f, result):
 
 def _plain_number(x):
     """A scalar result as it leaves the outermost trace: a float, or np.float32 where it is one."""
-    x = _leaves.leaving(x, False)
-    return x[()] if getattr(x, "dtype", None) == "float32" else float(x)
+    x = _leaves.single(_leaves.leaving(x, False))
+    return x if isinstance(x, np.float32) else float(x)
 
 
 def _aux(transform, f, result, has_aux):
@@ -210,7 +213,7 @@ def value_and_grad(f: Function, argnums: ArgNums = 0, has_aux: bool = False) -> 
 
     f returns a real scalar, or (scalar, aux). The gradient df/darg has the structure of the argument, its unit is f's over the
     argument's; argnums may be a tuple, then so is the gradient. TypeError if the result is not a real scalar or an argument
-    is not made of floats; ValueError for argnums out of range. One reverse sweep (Linnainmaa 1976).
+    is not made of floats and arrays of them; ValueError for argnums out of range. One reverse sweep (Linnainmaa 1976).
     """
     return _value_and_grad("value_and_grad", f, argnums, has_aux)
 
@@ -321,7 +324,7 @@ def jacobian(f: Function, argnums: ArgNums = 0, mode: str = "auto") -> Function:
             else:
                 rows = [trace.reverse(inputs.handles, outputs.handles, unit) for unit in _leaves.units(outputs.leaves)]
                 blocks = _leaves.blocks(outputs.leaves, inputs.leaves, rows=rows)
-            return unflatten(outputs.structure, [inputs.rebuild(row) for row in blocks])
+            return unflatten_derivatives(outputs.structure, [inputs.rebuild(row) for row in blocks])
 
     return jacobian_of_f
 
@@ -349,7 +352,7 @@ def _second_order(trace, inputs, value, directions):
 
     On a tape of scalars by the reverse-tangent sweep; one with arrays records the reverse sweep once, and then takes its tangents.
     """
-    if trace.tape.storages:
+    if trace.tape.records or trace.tape.storages:
         gradient = _leaves.handles_of(sweeps.record_reverse(trace.tape, inputs.handles, [value], [1.0]))
         for direction in directions:
             yield _leaves.filled(gradient, sweeps.tangent(trace.tape, inputs.handles, direction, gradient))

@@ -8,6 +8,7 @@ cdef class Call(Record):
     cdef object args           # as the user gave them, with an Operand for every active value and every plain array
     cdef dict kwargs
     cdef list operands         # for each of the rule's operands what stands for it: an Operand, or a nesting of them
+    cdef Py_ssize_t several    # from here on all arguments are entries of one operand (`*arrays`); beyond them if none are
     cdef object results        # kept value, or nesting of them; None if the rule does not ask
     cdef object outs           # number of the storage of the result, or nesting of them (None for parts without derivative)
 
@@ -50,7 +51,7 @@ cdef class Call(Record):
             set_tangents(sweep, self.outs, i, self.linear_tangent(sweep, None))
         elif self.rule.linear == "each":
             total = None
-            for operand in self.operands:
+            for operand in leaves_of(self.operands, []):
                 if has_any(sweep, operand):
                     t = self.linear_tangent(sweep, operand)
                     total = t if total is None else total + t
@@ -78,7 +79,7 @@ cdef class Call(Record):
                 return type(value)([filled_where_chosen(entry, chosen) for entry in value])
             return np.zeros_like(value) if chosen and value is not None and value is not np._NoValue else value
 
-        args = [filled_where_chosen(a, False) for a in self.args]
+        args = [filled_where_chosen(a, only is None and k >= self.several) for k, a in enumerate(self.args)]
         kwargs = {name: filled_where_chosen(a, False) for name, a in self.kwargs.items()}
         return self.rule.function(*args, **kwargs)
 
@@ -114,6 +115,16 @@ cdef object filled(value, fill):
     if type(value) is list or type(value) is tuple:
         return type(value)([filled(entry, fill) for entry in value])
     return value
+
+
+cdef list leaves_of(nesting, list leaves):
+    """The Operands of a nesting."""
+    if type(nesting) is Operand:
+        leaves.append(nesting)
+    elif type(nesting) is list or type(nesting) is tuple:
+        for entry in nesting:
+            leaves_of(entry, leaves)
+    return leaves
 
 
 cdef bint wants_any(Sweep sweep, operand) except -1:
@@ -190,7 +201,10 @@ cdef object with_zeros(Sweep sweep, w, outs):
 
 
 cdef object seeds_for(CTape* t, Sweep sweep, outs, list seeds):
-    """Active zeros in the nesting of the results; the operands that stand for them are appended to seeds."""
+    """Active ones in the nesting of the results; the operands that stand for them are appended to seeds.
+
+    A rule is linear in them, but for those that leave out elements where they are zero.
+    """
     if outs is None:
         return None
     if type(outs) is int:
@@ -198,7 +212,7 @@ cdef object seeds_for(CTape* t, Sweep sweep, outs, list seeds):
             layout = ((), DOUBLE)
         else:
             layout = sweep.layout(outs)
-        x, operand = independent(np.zeros(layout[0], layout[1]), True)
+        x, operand = independent(np.ones(layout[0], layout[1]), True)
         seeds.append(operand)
         return x
     return [seeds_for(t, sweep, entry, seeds) for entry in outs]
@@ -305,6 +319,7 @@ def record_call(rule, args, dict kwargs, operands, result, bint keep_results, so
     instruction.operands = [None if place is None else instruction.kwargs[place] if type(place) is str else
                             instruction.args[place] if type(place) is int else instruction.args[place[0]:]
                             for place in operands]
+    instruction.several = min([place[0] for place in operands if type(place) is tuple], default=len(args))
     keep_results = keep_results and by_value
     if type(result) is not ndarray and not isinstance(result, (list, tuple)):
         if not isinstance(result, np.floating):

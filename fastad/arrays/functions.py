@@ -44,6 +44,7 @@ class _Parameters:
         self.names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         self.several = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.operands = [name.lstrip("*") for name in rule.operands]
+        self.arrays = {name for name in rule.operands if not name.startswith("*")}
         # Views of one operand are views of its storage.
         self.may_view = rule.structure == "index map" and len(rule.operands) == 1 and not rule.operands[0].startswith("*")
         self.keeps_result = _reads(rule.vjp, "result")
@@ -150,15 +151,18 @@ def _call_with_rule(function, rule, args, kwargs):
                 args[index] = None
                 return _into(out, _call_with_rule(function, rule, args, kwargs), function.__name__)
             if name in where.operands:
-                source = value
+                source = args[index] = _as_operand(function, where, name, value)
             else:
                 args[index] = _not_an_operand(function, name, value)
+        elif isinstance(value, (list, tuple)) and where.name(index) in where.operands:
+            args[index] = _as_operand(function, where, where.name(index), value)
         elif isinstance(value, np.ndarray) and type(value) is not np.ndarray:
             active.refuse_subclass(value)
     for name, value in kwargs.items():
         if holds_active(value):
             if name in where.operands:
-                source = value
+                source = _as_operand(function, where, name, value)
+                kwargs = {**kwargs, name: source}
             else:
                 kwargs = {**kwargs, name: _not_an_operand(function, name, value)}
     plain_args, plain_kwargs = active.plain_arguments(args, kwargs)
@@ -167,6 +171,18 @@ def _call_with_rule(function, rule, args, kwargs):
         return result
     return active.record_call(rule, args, kwargs, where.places(args, kwargs), result, where.keeps_result,
                               source if where.may_view and type(source) is ActiveArray else None)
+
+
+def _as_operand(function, where, name, value):
+    """An operand with arrays in place of the lists that stand for arrays."""
+    if not isinstance(value, (list, tuple)) or function is np.block:
+        return value
+    if name in where.arrays:
+        return array(value)
+    if name != where.several:
+        return [_as_array(entry) for entry in value]
+    # np.einsum(x, [0, 1]) names axes by lists of whole numbers.
+    return value if function is np.einsum and all(type(entry) in (int, type(...)) for entry in value) else array(value)
 
 
 def _not_an_operand(function, name, value):
@@ -275,7 +291,23 @@ def stack(arrays, axis=0, **kwargs):
     return _call_with_rule(np.stack, RULES[np.stack], (arrays, axis), kwargs)
 
 
-_HANDLERS = {np.stack: stack, np.full_like: full_like, np.copyto: copyto, np.put: put, np.putmask: putmask, np.place: place,
+def pad(array, pad_width, mode="constant", **kwargs):
+    """np.pad: its rule differentiates by the array; constant values that are active are filled in where they go."""
+    constants = kwargs.get("constant_values", 0)
+    if mode != "constant" or not holds_active(constants):
+        return _call_with_rule(np.pad, RULES[np.pad], (array, pad_width, mode), kwargs)
+    array = _as_array(array)
+    if array.dtype not in (np.float64, np.float32):
+        _not_an_operand(np.pad, "constant_values", constants)
+    constants = np.broadcast_to(_as_array(constants), (array.ndim, 2))
+    places = 1 + np.arange(2 * array.ndim).reshape(array.ndim, 2)
+    which = np.pad(np.zeros(array.shape, int), pad_width, constant_values=places)
+    chosen = np.take(np.reshape(constants, -1), np.maximum(which - 1, 0))
+    return np.where(which > 0, chosen, np.pad(array, pad_width)).astype(array.dtype)
+
+
+_HANDLERS = {np.stack: stack, np.pad: pad, np.full_like: full_like, np.copyto: copyto, np.put: put, np.putmask: putmask,
+             np.place: place,
              np.put_along_axis: put_along_axis, np.fill_diagonal: fill_diagonal}
 COMPOSED.update(_HANDLERS)
 

@@ -396,6 +396,8 @@ cdef object as_scalar(w):
 
 
 cdef object in_dtype(w, dtype):
+    if type(w) is float:
+        return np.array(w, dtype)
     return w if getattr(w, "dtype", dtype) == dtype else w.astype(dtype)
 
 

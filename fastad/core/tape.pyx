@@ -89,7 +89,7 @@ cdef class Tape:
 
     cdef void forget_arrays(self) noexcept:
         """Drops what the array instructions hold."""
-        if self.storages:
+        if self.records or self.storages:
             self.records, self.storages = [], []
 
     def __len__(self):

@@ -1,0 +1,18 @@
+"""The names of numpy.linalg; functions with a derivative rule take active values in every argument."""
+
+from typing import Any
+
+import numpy as _numpy
+
+from ._delegation import found as _found
+from ._delegation import names as _names
+
+__all__ = list(_numpy.linalg.__all__)
+
+
+def __getattr__(name: str) -> Any:
+    return _found(_numpy.linalg, name, globals())
+
+
+def __dir__() -> list[str]:
+    return _names(_numpy.linalg, globals())
