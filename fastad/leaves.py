@@ -96,8 +96,8 @@ def seed_for(leaf, given, name):
         return given if type(given) is Active else float(given)
     if not is_array(given) and not is_number(given):
         raise TypeError(f"{name} must be an array of real numbers, not {type(given).__name__}")
-    if np.shape(given) != np.shape(leaf):
-        raise ValueError(f"{name} has the shape {np.shape(given)} where {np.shape(leaf)} is needed")
+    if np.shape(given) != shape_of(leaf):
+        raise ValueError(f"{name} has the shape {np.shape(given)} where {shape_of(leaf)} is needed")
     dtype = leaf.dtype if leaf.dtype in FLOATS else np.dtype(float)
     if type(given) is Active:
         given = functions.array(given)
