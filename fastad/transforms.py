@@ -349,7 +349,7 @@ def _second_order(trace, inputs, value, directions):
 
     On a tape of scalars by the reverse-tangent sweep; one with arrays records the reverse sweep once, and then takes its tangents.
     """
-    if trace.tape.storages:
+    if trace.tape.storages or trace.tape.records:
         gradient = _leaves.handles_of(sweeps.record_reverse(trace.tape, inputs.handles, [value], [1.0]))
         for direction in directions:
             yield _leaves.filled(gradient, sweeps.tangent(trace.tape, inputs.handles, direction, gradient))

@@ -239,7 +239,7 @@ def forward(Tape tape, list inputs, list numbers):
 
 def tangent(Tape tape, list inputs, list tangents, list outputs):
     """Tangents of outputs for tangents of inputs: a list of floats, J t."""
-    if tape.storages:
+    if tape.storages or tape.records:
         return array_sweeps.tangent(tape, inputs, tangents, outputs)
     cdef int64_t first = length(inputs)
     cdef int64_t n = max(length(outputs), first)
@@ -255,7 +255,7 @@ def tangent(Tape tape, list inputs, list tangents, list outputs):
 
 def reverse(Tape tape, list inputs, list outputs, list adjoints):
     """Adjoints of inputs for adjoints of outputs: a list of floats, w^T J."""
-    if tape.storages:
+    if tape.storages or tape.records:
         return array_sweeps.reverse(tape, inputs, outputs, adjoints)
     cdef int64_t first = length(inputs)
     cdef int64_t n = length(outputs)
@@ -465,7 +465,7 @@ cdef int64_t first_slot(list inputs, int64_t stop) except -1:
 def record_tangent(Tape tape, list inputs, list tangents, list outputs):
     """As `tangent`, with the work appended to the tape in progress; tangents and results may be active."""
     cdef Recorder recorder
-    if tape.storages:
+    if tape.storages or tape.records:
         return array_sweeps.record_tangent(tape, inputs, tangents, outputs)
     recorder = Recorder(tape, first_slot(inputs, length(outputs)), length(outputs))
     recorder.mark(inputs)
@@ -477,7 +477,7 @@ def record_tangent(Tape tape, list inputs, list tangents, list outputs):
 def record_reverse(Tape tape, list inputs, list outputs, list adjoints):
     """As `reverse`, with the work appended to the tape in progress; adjoints and results may be active."""
     cdef Recorder recorder
-    if tape.storages:
+    if tape.storages or tape.records:
         return array_sweeps.record_reverse(tape, inputs, outputs, adjoints)
     recorder = Recorder(tape, first_slot(inputs, length(outputs)), length(outputs))
     recorder.mark(inputs)

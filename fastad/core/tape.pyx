@@ -89,7 +89,7 @@ cdef class Tape:
 
     cdef void forget_arrays(self) noexcept:
         """Drops what the array instructions hold."""
-        if self.storages:
+        if self.storages or self.records:
             self.records, self.storages = [], []
 
     def __len__(self):
