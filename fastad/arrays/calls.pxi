@@ -330,6 +330,8 @@ def record_call(rule, args, dict kwargs, operands, result, bint keep_results, so
                             for place in operands]
     keep_results = keep_results and by_value
     if type(result) is not ndarray and not isinstance(result, (list, tuple)):
+        if type(result) is float:      # np.real and its kind of a Python float
+            result = np.float64(result)
         if not isinstance(result, np.floating):
             return result
         active = scalar_result(t, instruction, result)
