@@ -135,8 +135,7 @@ class _ToCalls(ast.NodeTransformer):
 def _apply_in_rule(name, *operands):
     """A row as rules mean it: decisions are 0.0 and 1.0."""
     result = apply(name, *operands)
-    # The narrow type leaves the precision to the other factors.
-    return np.float32(1) * result if getattr(result, "dtype", None) == bool else result
+    return 1.0 * result if getattr(result, "dtype", None) == bool else result
 
 
 class _Rows(dict):
