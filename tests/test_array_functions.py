@@ -127,7 +127,7 @@ def test_second_order_by_differences(one):
 def test_float32(one):
     if not one.options.float32:
         pytest.skip("not in single precision")
-    f, wide = Function(one, np.float32), Function(one)
+    f = Function(one, np.float32)
     values, pull = fastad.vjp(f, *f.x)
     for value, plain in zip(values, f.values, strict=True):
         np.testing.assert_array_equal(value, plain)

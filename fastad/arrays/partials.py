@@ -135,7 +135,7 @@ class _ToCalls(ast.NodeTransformer):
 def _apply_in_rule(name, *operands):
     """A row as rules mean it: decisions are 0.0 and 1.0."""
     result = apply(name, *operands)
-    return 1.0 * result if getattr(result, "dtype", None) == bool else result
+    return 1.0 * result if getattr(result, "dtype", None) == np.bool_ else result
 
 
 class _Rows(dict):
