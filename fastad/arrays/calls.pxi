@@ -7,8 +7,9 @@ cdef class Call(Record):
     cdef object rule
     cdef object args           # as the user gave them, with an Operand for every active value and every plain array
     cdef dict kwargs
+    cdef list places           # of the rule's operands: positions among args or names; None for one that is not given
+    cdef int several           # position from which on all of args are operands, or -1
     cdef list operands         # for each of the rule's operands what stands for it: an Operand, or a nesting of them
-    cdef Py_ssize_t several    # from here on all arguments are entries of one operand (`*arrays`); beyond them if none are
     cdef object results        # kept value, or nesting of them; None if the rule does not ask
     cdef object outs           # number of the storage of the result, or nesting of them (None for parts without derivative)
 
@@ -48,39 +49,36 @@ cdef class Call(Record):
 
     def tangent(self, Sweep sweep, int64_t i):
         if self.rule.linear == "jointly":
-            set_tangents(sweep, self.outs, i, self.linear_tangent(sweep, None))
+            set_tangents(sweep, self.outs, i, self.joint_tangent(sweep))
         elif self.rule.linear == "each":
             total = None
-            for operand in leaves_of(self.operands, []):
-                if has_any(sweep, operand):
-                    t = self.linear_tangent(sweep, operand)
+            for operand in flat_operands(self.operands):
+                if sweep.get(operand) is not None:
+                    t = self.tangent_by(sweep, operand)
                     total = t if total is None else total + t
             set_tangents(sweep, self.outs, i, total)
         else:
             self.transposed_tangent(sweep, i)
 
-    cdef object linear_tangent(self, Sweep sweep, only):
-        """The function with tangents in place of all operands, or of one with the others at their values."""
-        operands = self.operands if only is None else [only]
-        if not any([has_any(sweep, operand) for operand in operands]):
+    cdef object joint_tangent(self, Sweep sweep):
+        """The function of the tangents of all operands."""
+        if not has_any(sweep, self.operands):
             return None
 
-        def fill(operand, chosen):
-            if not chosen:
-                return sweep.value(operand)
-            t = sweep.get(operand)
-            return zeros_for(operand) if t is None else t
+        def change(value, place):
+            varying = place in self.places or (self.several >= 0 and type(place) is int and place >= self.several)
+            return tangent_or_zeros(sweep, value) if varying else filled(value, sweep.value)
 
-        def filled_where_chosen(value, chosen):
-            chosen = chosen or any([value is operand for operand in operands])
-            if type(value) is Operand:
-                return fill(value, chosen)
-            if type(value) in (list, tuple):
-                return type(value)([filled_where_chosen(entry, chosen) for entry in value])
-            return np.zeros_like(value) if chosen and value is not None and value is not np._NoValue else value
+        args = [change(a, place) for place, a in enumerate(self.args)]
+        kwargs = {name: change(a, name) for name, a in self.kwargs.items()}
+        return self.rule.function(*args, **kwargs)
 
-        args = [filled_where_chosen(a, only is None and k >= self.several) for k, a in enumerate(self.args)]
-        kwargs = {name: filled_where_chosen(a, False) for name, a in self.kwargs.items()}
+    cdef object tangent_by(self, Sweep sweep, Operand chosen):
+        """The function with the tangent of one operand in its place, the others at their values."""
+        def fill(operand):
+            return sweep.get(operand) if operand is chosen else sweep.value(operand)
+
+        args, kwargs = self.arguments(fill)
         return self.rule.function(*args, **kwargs)
 
     cdef int transposed_tangent(self, Sweep sweep, int64_t i) except -1:
@@ -117,14 +115,23 @@ cdef object filled(value, fill):
     return value
 
 
-cdef list leaves_of(nesting, list leaves):
-    """The Operands of a nesting."""
-    if type(nesting) is Operand:
-        leaves.append(nesting)
-    elif type(nesting) is list or type(nesting) is tuple:
-        for entry in nesting:
-            leaves_of(entry, leaves)
-    return leaves
+cdef list flat_operands(value):
+    """The Operands in a nesting, in order."""
+    if type(value) is Operand:
+        return [value]
+    if type(value) is list or type(value) is tuple:
+        return [operand for entry in value for operand in flat_operands(entry)]
+    return []
+
+
+cdef object tangent_or_zeros(Sweep sweep, value):
+    """A nesting of operands and constants with tangents in their places, zeros where there is none."""
+    if type(value) is Operand:
+        t = sweep.get(value)
+        return zeros_for(value) if t is None else t
+    if type(value) is list or type(value) is tuple:
+        return type(value)([tangent_or_zeros(sweep, entry) for entry in value])
+    return type(value)() if isinstance(value, (int, float, np.generic)) else value
 
 
 cdef bint wants_any(Sweep sweep, operand) except -1:
@@ -203,7 +210,7 @@ cdef object with_zeros(Sweep sweep, w, outs):
 cdef object seeds_for(CTape* t, Sweep sweep, outs, list seeds):
     """Active ones in the nesting of the results; the operands that stand for them are appended to seeds.
 
-    A rule is linear in them, but for those that leave out elements where they are zero.
+    Rules are linear in them, but take zeros as not asked for.
     """
     if outs is None:
         return None
@@ -316,12 +323,15 @@ def record_call(rule, args, dict kwargs, operands, result, bint keep_results, so
     instruction.rule = rule
     instruction.args = [noted(t, a, by_value) for a in args]
     instruction.kwargs = {name: noted(t, a, by_value) for name, a in kwargs.items()}
+    instruction.places = [None if type(place) is tuple else place for place in operands]
+    instruction.several = max([place[0] for place in operands if type(place) is tuple], default=-1)
     instruction.operands = [None if place is None else instruction.kwargs[place] if type(place) is str else
                             instruction.args[place] if type(place) is int else instruction.args[place[0]:]
                             for place in operands]
-    instruction.several = min([place[0] for place in operands if type(place) is tuple], default=len(args))
     keep_results = keep_results and by_value
     if type(result) is not ndarray and not isinstance(result, (list, tuple)):
+        if type(result) is float:      # np.real and its kind of a Python float
+            result = np.float64(result)
         if not isinstance(result, np.floating):
             return result
         active = scalar_result(t, instruction, result)
@@ -346,14 +356,34 @@ cdef bint is_view(ndarray array, ActiveArray x) noexcept:
     """Whether an array looks at the storage of x, every element at one place of its own."""
     cdef char* start = <char*>PyArray_DATA(x.looks_at)
     cdef char* at = <char*>PyArray_DATA(array)
-    cdef int k
     if not start <= at < start + max(<Py_ssize_t>1, <Py_ssize_t>PyArray_NBYTES(x.looks_at)) or PyArray_SIZE(array) == 0 \
             or PyArray_TYPE(array) != PyArray_TYPE(x.looks_at):
         return False
-    for k in range(PyArray_NDIM(array)):
-        if PyArray_STRIDES(array)[k] == 0 and PyArray_DIMS(array)[k] > 1:
+    return not PyArray_OWNS(array) and not overlaps_itself(array)
+
+
+cdef bint overlaps_itself(ndarray array) noexcept:
+    """Whether elements may share memory, as those of windows: True unless every stride steps over all the smaller ones."""
+    cdef Py_ssize_t reach = 0          # of the dimensions with smaller strides than the one at hand
+    cdef Py_ssize_t step, smallest, n
+    cdef Py_ssize_t previous = -1
+    cdef int k, seen, left = PyArray_NDIM(array)
+    while left:
+        smallest, seen, n = -1, 0, 0
+        for k in range(PyArray_NDIM(array)):
+            step = abs(<Py_ssize_t>PyArray_STRIDES(array)[k]) if PyArray_DIMS(array)[k] > 1 else -1
+            if step > previous and (smallest < 0 or step < smallest):
+                smallest, n, seen = step, PyArray_DIMS(array)[k], 0
+            if step == smallest and step >= 0:
+                seen += 1
+        if smallest < 0:
             return False
-    return not PyArray_OWNS(array)
+        if seen > 1 or smallest <= reach:
+            return True
+        reach += smallest * (n - 1)
+        previous = smallest
+        left -= 1
+    return False
 
 
 cdef extern from *:

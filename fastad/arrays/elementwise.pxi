@@ -259,7 +259,7 @@ cdef class Elementwise(Record):
                 t = sweep.get(self.y if k else self.x)
                 if t is not None:
                     t = self.products(sweep, i, k, t)
-                    total = t if total is None else total + t
+                    total = t if total is None else total if t is None else total + t
         sweep.put(self.out, i, total)
 
 

@@ -80,6 +80,13 @@ def _gap(x, y):
 _OWN = {"mulz": _mulz, "div0": _div0, "divz": _divz, "logz": _logz, "gap": _gap, "stop_gradient": np.positive}
 
 
+def _of_whole_orders(ufunc, order):
+    """A ufunc that takes whole numbers as floats for its orders, as rules compute them, where its own are integers only."""
+    if not order or not all(kind[k] in "ilq" for kind in ufunc.types for k in order):
+        return ufunc
+    return lambda *operands: ufunc(*(np.asarray(x).astype(int) if k in order else x for k, x in enumerate(operands)))
+
+
 @functools.cache
 def value_function(name):
     """What computes the values of a row for plain arrays: a ufunc, or a function like one."""
@@ -92,7 +99,7 @@ def value_function(name):
         import scipy.special
         function, _, output = op.scipy[0].partition(":")
         function = getattr(scipy.special, function)
-        return (lambda *operands: function(*operands)[int(output)]) if output else function
+        return (lambda *operands: function(*operands)[int(output)]) if output else _of_whole_orders(function, op.order)
     if name in _ELEMENTARY:
         return _element_by_element(name)
     index = _SPECIAL[name]
@@ -125,13 +132,19 @@ class _ToCalls(ast.NodeTransformer):
         return operation
 
 
+def _apply_in_rule(name, *operands):
+    """A row as rules mean it: decisions are 0.0 and 1.0."""
+    result = apply(name, *operands)
+    return 1.0 * result if getattr(result, "dtype", None) == np.bool_ else result
+
+
 class _Rows(dict):
     """The names a rule may use: rows, found when first needed, and constants."""
 
     def __missing__(self, name):
         if name not in _ELEMENTARY and name not in _SPECIAL:
             raise KeyError(name)
-        self[name] = functools.partial(apply, name)
+        self[name] = functools.partial(_apply_in_rule, name)
         return self[name]
 
 

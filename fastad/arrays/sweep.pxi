@@ -55,7 +55,9 @@ cdef object reduced_to(tuple layout, w):
     """An adjoint summed over the axes along which an operand was broadcast, in its dtype."""
     cdef tuple shape = <tuple>layout[0]
     if np.shape(w) != shape:
-        if np.shape(w) == () or (<object>np.size(w)) < (<object>np.prod(shape)):
+        if 0 in shape:
+            return np.zeros(shape, layout[1])
+        if np.shape(w) == () or 0 < (<object>np.size(w)) < (<object>np.prod(shape)):
             w = np.broadcast_to(w, shape)
         w = unbroadcast(w, shape)
     return w
@@ -396,9 +398,9 @@ cdef object as_scalar(w):
 
 
 cdef object in_dtype(w, dtype):
-    if type(w) is float:
-        return np.array(w, dtype)
-    return w if getattr(w, "dtype", dtype) == dtype else w.astype(dtype)
+    if type(w) is Active:
+        w = _array_of(w)
+    return w if getattr(w, "dtype", None) == dtype else w.astype(dtype) if hasattr(w, "astype") else np.array(w, dtype)
 
 
 @cython.final

@@ -21,7 +21,9 @@ def like(w, x):
     """The adjoint w in the shape and floating-point type of the operand x, which was broadcast or converted (or neither)."""
     w = unbroadcast(w, np.shape(x))
     dtype = getattr(x, "dtype", None)
-    return w if dtype is None or dtype == w.dtype or dtype.kind not in "fc" else w.astype(dtype)
+    if dtype is None or dtype == w.dtype or dtype.kind not in "fc":
+        return w
+    return w.astype(dtype) if hasattr(w, "astype") else np.stack([w]).astype(dtype)[0]
 
 
 def normal_axes(axis, ndim):
@@ -53,7 +55,7 @@ def scatter_add(w, indices, shape):
         protocol = getattr(type(operand), "__array_function__", None)
         if protocol is not None and protocol is not np.ndarray.__array_function__:
             return protocol(operand, scatter_add, (type(operand),), (w, indices, shape), {})
-    out = np.zeros(math.prod(shape), w.dtype)
+    out = np.zeros(math.prod(shape), getattr(w, "dtype", float))
     np.add.at(out, np.reshape(indices, -1), np.reshape(w, -1))
     return out.reshape(shape)
 

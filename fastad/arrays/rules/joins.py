@@ -149,6 +149,9 @@ def _full(w, result, shape, fill_value, dtype=None, order="C", *, device=None, l
 def _meshgrid(w, result, *xi, copy=True, sparse=False, indexing="xy"):
     out = []
     for i, (v, x) in enumerate(zip(w, xi, strict=True)):
+        if v is None:
+            out.append(None)
+            continue
         axis = 1 - i if indexing == "xy" and i < 2 and len(xi) > 1 else i
         others = tuple(j for j in range(v.ndim) if j != axis)
         out.append(np.reshape(np.sum(v, axis=others), np.shape(x)))

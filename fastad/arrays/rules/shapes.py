@@ -76,7 +76,8 @@ def _squeeze(w, result, a, axis=None):
 
 
 def _atleast(w, result, *arys):
-    return [np.reshape(v, np.shape(x)) for v, x in zip([w] if len(arys) == 1 else w, arys, strict=True)]
+    return [None if v is None else np.reshape(v, np.shape(x))
+            for v, x in zip([w] if len(arys) == 1 else w, arys, strict=True)]
 
 
 for _function in (np.atleast_1d, np.atleast_2d, np.atleast_3d):
@@ -90,7 +91,7 @@ def _broadcast_to(w, result, array, shape, subok=False):
 
 @index_map(np.broadcast_arrays, "*args", results="list")
 def _broadcast_arrays(w, result, *args, subok=False):
-    return [unbroadcast(v, np.shape(x)) for v, x in zip(w, args, strict=True)]
+    return [None if v is None else unbroadcast(v, np.shape(x)) for v, x in zip(w, args, strict=True)]
 
 
 # Order along axes.

@@ -227,7 +227,7 @@ def _shared(w, values, *operands):
     matches = [pick(values, at) for at in places]
     hits = [np.logical_or(np.equal(x, y), np.logical_and(np.isnan(x), np.isnan(y)))
             for x, y in zip(operands, matches, strict=True)]
-    counts = sum(scatter_add(hit.astype(w.dtype), at, values.shape)
+    counts = sum(scatter_add(np.where(hit, w.dtype.type(1), w.dtype.type(0)), at, values.shape)
                  for hit, at in zip(hits, places, strict=True))
     each = w / np.maximum(counts, 1)
     return tuple(lambda x=x, hit=hit, at=at: like(np.where(hit, pick(each, at), 0), x)
