@@ -55,7 +55,7 @@ cdef object reduced_to(tuple layout, w):
     """An adjoint summed over the axes along which an operand was broadcast, in its dtype."""
     cdef tuple shape = <tuple>layout[0]
     if np.shape(w) != shape:
-        if np.shape(w) == () or (<object>np.size(w)) < (<object>np.prod(shape)):
+        if np.shape(w) == () or 0 < (<object>np.size(w)) < (<object>np.prod(shape)):
             w = np.broadcast_to(w, shape)
         w = unbroadcast(w, shape)
     return w
@@ -360,8 +360,7 @@ cdef class RecordingSweep(Sweep):
             if np.shape(w) != layout[0]:
                 w = np.broadcast_to(w, layout[0])
             w = in_dtype(w, layout[1])
-            if type(w) is ActiveArray and (not is_whole(<ActiveArray>w) or np.shape(w) != layout[0]):
-                w = copied(self.target, w)
+            w = whole(self.target, w)
         self.arrays[number], self.owned[number] = w, 0
 
     def writable(self, Operand operand):
@@ -379,13 +378,17 @@ cdef class RecordingSweep(Sweep):
             part = self.part(self.at(operand.number), operand)
             part[...] = part + w
         elif self.arrays[operand.number] is None:
-            if type(w) is ActiveArray and not is_whole(<ActiveArray>w):
-                w = copied(self.target, w)
-            self.arrays[operand.number], self.owned[operand.number] = w, 0
+            self.arrays[operand.number], self.owned[operand.number] = whole(self.target, w), 0
         else:
             self.arrays[operand.number] = self.arrays[operand.number] + w
             self.owned[operand.number] = 0
 
+
+cdef object whole(CTape* t, w):
+    """An active or plain array as one that is all of a C-contiguous storage."""
+    if type(w) is not ActiveArray:
+        return np.asarray(w, order="C")
+    return w if is_whole(<ActiveArray>w) else copied(t, w)
 
 
 cdef object as_scalar(w):
