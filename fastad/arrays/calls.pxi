@@ -64,22 +64,8 @@ cdef class Call(Record):
         if not any([has_any(sweep, operand) for operand in operands]):
             return None
 
-        def fill(operand, chosen):
-            if not chosen:
-                return sweep.value(operand)
-            t = sweep.get(operand)
-            return zeros_for(operand) if t is None else t
-
-        def filled_where_chosen(value, chosen):
-            chosen = chosen or any([value is operand for operand in operands])
-            if type(value) is Operand:
-                return fill(value, chosen)
-            if type(value) in (list, tuple):
-                return type(value)([filled_where_chosen(entry, chosen) for entry in value])
-            return np.zeros_like(value) if chosen and value is not None and value is not np._NoValue else value
-
-        args = [filled_where_chosen(a, False) for a in self.args]
-        kwargs = {name: filled_where_chosen(a, False) for name, a in self.kwargs.items()}
+        args = [with_tangents(sweep, a, operands, False) for a in self.args]
+        kwargs = {name: with_tangents(sweep, a, operands, False) for name, a in self.kwargs.items()}
         return self.rule.function(*args, **kwargs)
 
     cdef int transposed_tangent(self, Sweep sweep, int64_t i) except -1:
@@ -107,6 +93,21 @@ cdef class Call(Record):
 
 
 # What walks over nestings of operands, storages and arrays: lists and tuples, arbitrarily deep (np.block).
+
+cdef object with_tangents(Sweep sweep, value, list operands, bint chosen):
+    """An argument with tangents in place of these operands, zero for plain numbers among them, and values in place of others."""
+    if not chosen:
+        for operand in operands:
+            chosen = chosen or value is operand
+    if type(value) is Operand:
+        if not chosen:
+            return sweep.value(value)
+        t = sweep.get(value)
+        return zeros_for(value) if t is None else t
+    if type(value) is list or type(value) is tuple:
+        return type(value)([with_tangents(sweep, entry, operands, chosen) for entry in value])
+    return np.zeros_like(value) if chosen and value is not None and value is not np._NoValue else value
+
 
 cdef object filled(value, fill):
     if type(value) is Operand:

@@ -182,10 +182,40 @@ cdef int write(CTape* t, ActiveArray x, key, value) except -1:
     return 0
 
 
+cdef bint repeats(tuple shape, tuple key) except -1:
+    """Whether an index meets an element twice; takes time in proportion to its own size, so that loops stay linear."""
+    cdef list lengths = [], indices = []
+    cdef Py_ssize_t axis = 0
+    cdef Py_ssize_t used = 0
+    for entry in key:
+        if isinstance(entry, ndarray) and entry.dtype.kind == "b":
+            used += entry.ndim
+        elif entry is not None and entry is not Ellipsis and not isinstance(entry, (bool, np.bool_)):
+            used += 1
+    for entry in key:
+        if entry is None or isinstance(entry, (bool, np.bool_)):
+            continue
+        if entry is Ellipsis:
+            axis += len(shape) - used
+        elif isinstance(entry, ndarray) and entry.dtype.kind == "b":
+            indices.extend(entry.nonzero() if entry.ndim else ())
+            lengths.extend(shape[axis:axis + entry.ndim])
+            axis += entry.ndim
+        else:
+            if isinstance(entry, ndarray):
+                indices.append(entry % shape[axis] if shape[axis] else entry)
+                lengths.append(shape[axis])
+            axis += 1
+    if not indices:
+        return False
+    places = np.ravel_multi_index([index.astype(np.intp).ravel() for index in np.broadcast_arrays(*indices)], lengths)
+    return np.unique(places).size < places.size
+
+
 cdef object overwritten(ndarray array, key, shape):
     """The mask of elements of what is written at a key that are written over by later ones; None if there are none."""
     cdef object places
-    if type(key) is ndarray and (<ndarray>key).dtype.kind == "b":
+    if not repeats((<object>array).shape, key if type(key) is tuple else (key,)):
         return None
     places = np.zeros((<object>array).shape, np.intp)
     order = np.arange(int(np.prod(shape))).reshape(shape)
