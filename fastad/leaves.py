@@ -104,6 +104,7 @@ def seed_for(leaf, given, name):
         return given if type(given) is Active else float(given)
     if not is_array(given) and not is_number(given):
         raise TypeError(f"{name} must be an array of real numbers, not {type(given).__name__}")
+    # The leaf may be an active array of a trace that has ended, which NumPy's functions refuse.
     if np.shape(given) != leaf.shape:
         raise ValueError(f"{name} has the shape {np.shape(given)} where {leaf.shape} is needed")
     dtype = leaf.dtype if leaf.dtype in FLOATS else np.dtype(float)

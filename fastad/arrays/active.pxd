@@ -18,6 +18,7 @@ cdef class ActiveArray:
     cdef ndarray array       # the values: the buffer itself or a view of it
     cdef ndarray looks_at    # the buffer `array` looks at: another one than the storage's after a write moved that
     cdef tuple layout        # (shape, dtype) of `array`
+    cdef bint scalar         # it stands for a number: `x += y` makes a new one, as for NumPy's scalars
 
 
 cdef class Operand:

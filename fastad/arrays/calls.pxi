@@ -305,19 +305,39 @@ def plain_arguments(args, kwargs):
     return [plain_tree(t, a) for a in args], {name: plain_tree(t, a) for name, a in kwargs.items()}
 
 
-def record_call(rule, args, dict kwargs, operands, result, bint keep_results, source):
-    """The active value of a call with a rule, `result` being its plain value.
+cdef int collect_arrays(value, list found) except -1:
+    """Appends the active arrays of a nesting."""
+    if type(value) is ActiveArray:
+        found.append(value)
+    elif type(value) is list or type(value) is tuple:
+        for entry in value:
+            collect_arrays(entry, found)
+    return 0
 
-    operands: the positions or names of the rule's operands among the arguments (None for one that is not given). source: the
-    active array of which the result may be a view, or None.
+
+cdef ActiveArray base_of(ndarray array, list sources):
+    """The active array of which an array is a view, or which it is; None if there is none."""
+    for x in sources:
+        if is_view(array, <ActiveArray>x):
+            return x
+    return None
+
+
+def record_call(rule, args, dict kwargs, operands, result, bint keep_results):
+    """The active value of a call with a rule, `result` being its plain value; views of arguments where that is one.
+
+    operands: the positions or names of the rule's operands among the arguments (None for one that is not given).
     """
     cdef CTape* t = tape_in_progress()
     cdef Call instruction
     cdef ActiveArray base
+    cdef list sources = []
     cdef bint by_value = rule.linear != "jointly"
-    if source is not None and type(result) is ndarray:
-        base = <ActiveArray>source
-        if is_view(<ndarray>result, base):
+    for value in (*args, *kwargs.values()):
+        collect_arrays(value, sources)
+    if type(result) is ndarray:
+        base = base_of(<ndarray>result, sources)
+        if base is not None:
             return view_of(base, <ndarray>result)
     instruction = Call.__new__(Call)
     instruction.rule = rule
@@ -340,7 +360,7 @@ def record_call(rule, args, dict kwargs, operands, result, bint keep_results, so
             instruction.results = result
         return active
     instruction.out = -1
-    active, instruction.outs, results = wrapped(t, result, keep_results)
+    active, instruction.outs, results = wrapped(t, result, keep_results, sources)
     if keep_results:
         instruction.results = results
     append_record(t, instruction, 0.0)
@@ -359,7 +379,7 @@ cdef bint is_view(ndarray array, ActiveArray x) noexcept:
     if not start <= at < start + max(<Py_ssize_t>1, <Py_ssize_t>PyArray_NBYTES(x.looks_at)) or PyArray_SIZE(array) == 0 \
             or PyArray_TYPE(array) != PyArray_TYPE(x.looks_at):
         return False
-    return not PyArray_OWNS(array) and not overlaps_itself(array)
+    return not overlaps_itself(array)
 
 
 cdef bint overlaps_itself(ndarray array) noexcept:
@@ -393,11 +413,11 @@ cdef extern from *:
     bint PyArray_OWNS "FASTAD_OWNS"(object array) noexcept
 
 
-cdef tuple wrapped(CTape* t, result, bint keep):
+cdef tuple wrapped(CTape* t, result, bint keep, list sources):
     """(active values, numbers of their storages, kept values) of a nesting of results."""
     cdef ActiveArray x
     if isinstance(result, (list, tuple)):
-        parts = [wrapped(t, entry, keep) for entry in result]
+        parts = [wrapped(t, entry, keep, sources) for entry in result]
         actives = [part[0] for part in parts]
         if type(result) is not list:
             actives = type(result)(*actives) if hasattr(result, "_fields") else type(result)(actives)
@@ -406,6 +426,9 @@ cdef tuple wrapped(CTape* t, result, bint keep):
         return result, None, result
     check_dtype(result.dtype)
     array = np.asarray(result)
+    x = base_of(array, sources)
+    if x is not None:
+        return view_of(x, array), None, None
     x = fresh(t, array if PyArray_OWNS(array) and type(array) is ndarray
               else np.array(array))
     return x, <int>x.storage.number, keep_result(x) if keep else None

@@ -324,6 +324,7 @@ cdef object scalar_result(CTape* t, Record instruction, v):
         instruction.out = -1
         return wrap(t, append_record(t, instruction, v))
     result = fresh(t, np.array(v))
+    result.scalar = True
     instruction.out = result.storage.number
     append_record(t, instruction, 0.0)
     return result

@@ -45,8 +45,6 @@ class _Parameters:
         self.several = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.operands = [name.lstrip("*") for name in rule.operands]
         self.arrays = {name for name in rule.operands if not name.startswith("*")}
-        # Views of one operand are views of its storage.
-        self.may_view = rule.structure == "index map" and len(rule.operands) == 1 and not rule.operands[0].startswith("*")
         self.keeps_result = _reads(rule.vjp, "result")
 
     def name(self, index):
@@ -142,7 +140,7 @@ def _call_with_rule(function, rule, args, kwargs):
     if "overwrite_input" in kwargs:
         kwargs = {**kwargs, "overwrite_input": False}
     args = list(args)
-    source = None
+    found = False
     for index, value in enumerate(args):
         if holds_active(value):
             name = where.name(index)
@@ -151,7 +149,8 @@ def _call_with_rule(function, rule, args, kwargs):
                 args[index] = None
                 return _into(out, _call_with_rule(function, rule, args, kwargs), function.__name__)
             if name in where.operands:
-                source = args[index] = _as_operand(function, where, name, value)
+                found = True
+                args[index] = _as_operand(function, where, name, value)
             else:
                 args[index] = _not_an_operand(function, name, value)
         elif isinstance(value, (list, tuple)) and where.name(index) in where.operands:
@@ -161,16 +160,15 @@ def _call_with_rule(function, rule, args, kwargs):
     for name, value in kwargs.items():
         if holds_active(value):
             if name in where.operands:
-                source = _as_operand(function, where, name, value)
-                kwargs = {**kwargs, name: source}
+                found = True
+                kwargs = {**kwargs, name: _as_operand(function, where, name, value)}
             else:
                 kwargs = {**kwargs, name: _not_an_operand(function, name, value)}
     plain_args, plain_kwargs = active.plain_arguments(args, kwargs)
     result = function(*plain_args, **plain_kwargs)
-    if source is None:
+    if not found:
         return result
-    return active.record_call(rule, args, kwargs, where.places(args, kwargs), result, where.keeps_result,
-                              source if where.may_view and type(source) is ActiveArray else None)
+    return active.record_call(rule, args, kwargs, where.places(args, kwargs), result, where.keeps_result)
 
 
 def _as_operand(function, where, name, value):

@@ -92,6 +92,15 @@ cdef bint is_basic(key) except -1:
     return is_index(key)
 
 
+cdef tuple view_key(key):
+    """The basic index that makes a view, also of one element, of what a basic index means."""
+    cdef tuple entries = key if type(key) is tuple else (key,)
+    for entry in entries:
+        if entry is Ellipsis:
+            return entries
+    return (*entries, Ellipsis)
+
+
 cdef object get_item(ActiveArray x, key):
     cdef CTape* t = tape_in_progress()
     cdef Selection instruction
@@ -108,12 +117,17 @@ cdef object get_item(ActiveArray x, key):
         if type(part) is ndarray:
             return view_of(x, part)
         # One element, for which NumPy gives a scalar: the view with the same key tells where it is.
-        part = x.array[(*key, ...) if type(key) is tuple else (key, ...)]
+        part = x.array[view_key(key)]
         if PyArray_TYPE(part) != NPY_DOUBLE:
-            return view_of(x, part)
+            result = copied(t, view_of(x, part))
+            result.scalar = True
+            return result
         return wrap(t, gather(t, x, (<char*>PyArray_DATA(part) - <char*>PyArray_DATA(x.looks_at)) >> 3))
-    part = np.array(x.array[key], order="C")
-    result = fresh(t, part)
+    part = x.array[key]
+    if type(part) is not ndarray:
+        # One element at index arrays without dimensions.
+        return get_item(x, tuple([int(entry) for entry in (key if type(key) is tuple else (key,)) if entry is not Ellipsis]))
+    result = fresh(t, np.array(part, order="C"))
     instruction = Selection.__new__(Selection)
     instruction.x, instruction.key, instruction.out = operand_of(t, x, False), key, result.storage.number
     append_record(t, instruction, 0.0)
@@ -140,7 +154,7 @@ cdef int write(CTape* t, ActiveArray x, key, value) except -1:
     cdef bint basic = is_basic(key)
     value = as_operand(value)
     plain = plain_value(t, value)
-    part = x.array[(*key, ...) if type(key) is tuple and basic else (key, ...) if basic and key is not Ellipsis else key]
+    part = x.array[view_key(key) if basic else key]
     shape = np.shape(part)
     if np.iscomplexobj(plain):
         raise TypeError("complex values can not be written into a real array; use x.real or x.imag")
@@ -155,7 +169,7 @@ cdef int write(CTape* t, ActiveArray x, key, value) except -1:
         source.number = x.storage.number
     instruction = Assign.__new__(Assign)
     if basic:
-        part = x.array[(*key, ...) if type(key) is tuple else (key, ...) if key is not Ellipsis else key]
+        part = x.array[view_key(key)]
         part[...] = plain
         target = view_of(x, part)
         instruction.target = operand_of(t, target, False)
@@ -168,10 +182,40 @@ cdef int write(CTape* t, ActiveArray x, key, value) except -1:
     return 0
 
 
+cdef bint repeats(tuple shape, tuple key) except -1:
+    """Whether an index meets an element twice; takes time in proportion to its own size, so that loops stay linear."""
+    cdef list lengths = [], indices = []
+    cdef Py_ssize_t axis = 0
+    cdef Py_ssize_t used = 0
+    for entry in key:
+        if isinstance(entry, ndarray) and entry.dtype.kind == "b":
+            used += entry.ndim
+        elif entry is not None and entry is not Ellipsis and not isinstance(entry, (bool, np.bool_)):
+            used += 1
+    for entry in key:
+        if entry is None or isinstance(entry, (bool, np.bool_)):
+            continue
+        if entry is Ellipsis:
+            axis += len(shape) - used
+        elif isinstance(entry, ndarray) and entry.dtype.kind == "b":
+            indices.extend(entry.nonzero() if entry.ndim else ())
+            lengths.extend(shape[axis:axis + entry.ndim])
+            axis += entry.ndim
+        else:
+            if isinstance(entry, ndarray):
+                indices.append(entry % shape[axis] if shape[axis] else entry)
+                lengths.append(shape[axis])
+            axis += 1
+    if not indices:
+        return False
+    places = np.ravel_multi_index([index.astype(np.intp).ravel() for index in np.broadcast_arrays(*indices)], lengths)
+    return np.unique(places).size < places.size
+
+
 cdef object overwritten(ndarray array, key, shape):
     """The mask of elements of what is written at a key that are written over by later ones; None if there are none."""
     cdef object places
-    if type(key) is ndarray and (<ndarray>key).dtype.kind == "b":
+    if not repeats((<object>array).shape, key if type(key) is tuple else (key,)):
         return None
     places = np.zeros((<object>array).shape, np.intp)
     order = np.arange(int(np.prod(shape))).reshape(shape)

@@ -50,7 +50,7 @@ cdef object operator(int op, object ufunc, x, y):
 
 cdef object in_place(ActiveArray x, int op, object ufunc, y):
     result = operator(op, ufunc, x, y)
-    if result is NotImplemented:
+    if result is NotImplemented or x.scalar:
         return result
     assign_whole(x, result)
     return x
@@ -135,7 +135,10 @@ cdef class ActiveArray:
         return operator(OP_POWER, _power, x, self)
 
     def __ipow__(self, y):
-        assign_whole(self, power(self, y))
+        result = power(self, y)
+        if result is NotImplemented or self.scalar:
+            return result
+        assign_whole(self, result)
         return self
 
     def __mod__(self, y):

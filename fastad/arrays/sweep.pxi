@@ -275,12 +275,14 @@ cdef class RecordingSweep(Sweep):
     cdef CTape* target
     cdef list arrays           # by storage of the source: active or plain array
     cdef bytearray owned       # whether the sweep made arrays[k] and may add to it in place
+    cdef dict owners           # by the address of its storage: k of an array that was owned
     cdef bytearray marked      # whether storage k depends on an input
 
     def __cinit__(self, Tape tape, ArrayRecorder recorder):
         cdef Py_ssize_t storages = len(tape.storages)
         self.tape, self.recorder, self.target = tape, recorder, tape_in_progress()
         self.arrays, self.owned, self.marked = [None] * storages, bytearray(storages), bytearray(storages)
+        self.owners = {}
 
     def wants(self, Operand operand):
         if operand.kind == SCALAR:
@@ -322,7 +324,18 @@ cdef class RecordingSweep(Sweep):
         elif not self.owned[number]:
             array = copied(self.target, array)
         self.arrays[number], self.owned[number] = array, 1
+        self.owners[<uint64_t><void*>(<ActiveArray>array).storage] = number
         return array
+
+    cdef object shared(self, w):
+        """w as an array that may be held in two places; if it was added to in place, that ends here."""
+        cdef object number
+        w = whole(self.target, w)
+        if type(w) is ActiveArray:
+            number = self.owners.pop(<uint64_t><void*>(<ActiveArray>w).storage, None)
+            if number is not None:
+                self.owned[number] = 0
+        return w
 
     cdef object part(self, array, Operand operand):
         cdef ActiveArray x
@@ -362,8 +375,7 @@ cdef class RecordingSweep(Sweep):
             if np.shape(w) != layout[0]:
                 w = np.broadcast_to(w, layout[0])
             w = in_dtype(w, layout[1])
-            if type(w) is ActiveArray and (not is_whole(<ActiveArray>w) or np.shape(w) != layout[0]):
-                w = copied(self.target, w)
+            w = self.shared(w)
         self.arrays[number], self.owned[number] = w, 0
 
     def writable(self, Operand operand):
@@ -381,13 +393,17 @@ cdef class RecordingSweep(Sweep):
             part = self.part(self.at(operand.number), operand)
             part[...] = part + w
         elif self.arrays[operand.number] is None:
-            if type(w) is ActiveArray and not is_whole(<ActiveArray>w):
-                w = copied(self.target, w)
-            self.arrays[operand.number], self.owned[operand.number] = w, 0
+            self.arrays[operand.number], self.owned[operand.number] = self.shared(w), 0
         else:
             self.arrays[operand.number] = self.arrays[operand.number] + w
             self.owned[operand.number] = 0
 
+
+cdef object whole(CTape* t, w):
+    """An active or plain array as one that is all of a C-contiguous storage."""
+    if type(w) is not ActiveArray:
+        return np.asarray(w, order="C")
+    return w if is_whole(<ActiveArray>w) else copied(t, w)
 
 
 cdef object as_scalar(w):

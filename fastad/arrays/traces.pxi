@@ -190,16 +190,24 @@ cdef int seed_recorded(RecordingSweep sweep, list actives, list numbers) except 
 def record_tangent(Tape tape, list inputs, list tangents, list outputs):
     """As fastad.core.sweeps.record_tangent, where actives may be Operands and numbers arrays."""
     cdef RecordingSweep sweep = recording(tape, inputs, outputs)
-    with np.errstate(all="ignore"):
-        seed_recorded(sweep, inputs, tangents)
-        sweep.recorder.tangent_sweep()
-    return recorded(sweep, outputs)
+    try:
+        with np.errstate(all="ignore"):
+            seed_recorded(sweep, inputs, tangents)
+            sweep.recorder.tangent_sweep()
+        return recorded(sweep, outputs)
+    finally:
+        # The two refer to each other.
+        sweep.recorder.sweep = None
 
 
 def record_reverse(Tape tape, list inputs, list outputs, list adjoints):
     """As fastad.core.sweeps.record_reverse, where actives may be Operands and numbers arrays."""
     cdef RecordingSweep sweep = recording(tape, inputs, outputs)
-    with np.errstate(all="ignore"):
-        seed_recorded(sweep, outputs, adjoints)
-        sweep.recorder.reverse_sweep()
-    return recorded(sweep, inputs)
+    try:
+        with np.errstate(all="ignore"):
+            seed_recorded(sweep, outputs, adjoints)
+            sweep.recorder.reverse_sweep()
+        return recorded(sweep, inputs)
+    finally:
+        # The two refer to each other.
+        sweep.recorder.sweep = None
