@@ -216,7 +216,8 @@ def network_arguments(dtype=np.float32):
 
 def loss_for(peer):
     """Returns `network_loss` in a peer's functions, with bytecode of its own."""
-    return functools.partial(twin(network_loss), of=SimpleNamespace(relu=peer.relu, softmax_cross_entropy=peer.softmax_cross_entropy))
+    functions = SimpleNamespace(relu=peer.relu, softmax_cross_entropy=peer.softmax_cross_entropy)
+    return functools.partial(twin(network_loss), of=functions)
 
 
 def assert_difference(function, arguments, gradient, count, tolerance):

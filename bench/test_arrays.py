@@ -30,8 +30,12 @@ def test_fifty_operations(benchmark, n):
     benchmark(fastad.value_and_grad(arrays.fifty), points(n))
 
 
-@pytest.mark.parametrize(("function", "figure"), [(arrays.read_loop, arrays.reads), (arrays.fill_loop, arrays.fills)], ids=["read", "fill"])
-def test_element_loop(benchmark, function, figure):
+ELEMENT_LOOPS = {"read": (arrays.read_loop, arrays.reads), "fill": (arrays.fill_loop, arrays.fills)}
+
+
+@pytest.mark.parametrize("name", ELEMENT_LOOPS)
+def test_element_loop(benchmark, name):
+    function, figure = ELEMENT_LOOPS[name]
     figures.track(benchmark, figure())
     benchmark(fastad.value_and_grad(function), np.linspace(0.1, 0.9, arrays.ELEMENTS))
 
