@@ -49,6 +49,8 @@ def shape_of(x):
 
 def independents(leaves, opened, copy):
     """(active values, handles): fresh inputs for leaves. With `copy` the inputs outlive changes of the caller's arrays."""
+    if opened and active.are_arrays(leaves):
+        return active.array_inputs(leaves, copy)
     if scalar.first_not_float(leaves) < 0:
         actives = scalar.independents(leaves, opened)
         return actives, actives
@@ -84,6 +86,8 @@ def single(x):
 
 def typed_as(leaves, numbers):
     """Derivatives by inputs in the types of the inputs: np.float64, np.float32 and 0-d arrays where those are."""
+    if active.are_arrays(leaves):
+        return numbers
     numbers = scalar.typed_as(leaves, numbers)
     if any([isinstance(leaf, np.ndarray) and not leaf.ndim for leaf in leaves]):
         numbers = [np.array(number, leaf.dtype) if isinstance(leaf, np.ndarray) and isinstance(number, (float, np.floating)) else number

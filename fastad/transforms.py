@@ -103,7 +103,7 @@ class _Inputs:
             if args[k] is None:
                 raise _refuse(transform, _name(f), k, None, 0, None)
             leaves, structure = flatten(args[k])
-            if scalar.first_not_float(leaves) >= 0:
+            if not active.are_arrays(leaves) and scalar.first_not_float(leaves) >= 0:
                 for index, x in enumerate(leaves):
                     if not _leaves.can_be_input(x):
                         raise _refuse(transform, _name(f), k, args[k], index, x)

@@ -280,11 +280,12 @@ cdef object elementwise(int op, object ufunc, x, y, int arity):
         v = ufunc(a, b) if arity > 1 else ufunc(a)
         if v is NotImplemented:
             return v
-    return record_elementwise(t, op, x, y, arity, v)
+        return record_elementwise(t, op, x, y, arity, v, False)
+    return record_elementwise(t, op, x, y, arity, v, True)
 
 
-cdef object record_elementwise(CTape* t, int op, x, y, int arity, v):
-    """The active value of an operation whose value is v."""
+cdef object record_elementwise(CTape* t, int op, x, y, int arity, v, bint quick):
+    """The active value of an operation whose value is v; `quick` if that is a new array with the layout of an active operand."""
     cdef Elementwise instruction
     cdef Partial* by_x = &partials[op][0]
     cdef Partial* by_y = &partials[op][1]
@@ -301,8 +302,11 @@ cdef object record_elementwise(CTape* t, int op, x, y, int arity, v):
     if arity > 1:
         instruction.y = operand_of(t, y, needs & NEEDS_Y)
     if type(v) is ndarray:
-        check_dtype((<ndarray>v).dtype)
-        result = fresh(t, v, hint)
+        if quick and hint is not None:
+            result = active_on(t, <ndarray>v, hint, new_number(t, hint), False)
+        else:
+            check_dtype((<ndarray>v).dtype)
+            result = fresh(t, v, hint)
         instruction.out, instruction.layout = result.storage.number, result.layout
         if needs & NEEDS_V:
             instruction.v = result.array
@@ -358,6 +362,9 @@ cdef bint source_of(object value, ndarray like, Source* source) except -1:
     source.d, source.f, source.number = NULL, NULL, 0.0
     if value is None:
         return True
+    if PyFloat_Check(value):
+        source.number = PyFloat_AS_DOUBLE(value)
+        return True
     if type(value) is ndarray and PyArray_NDIM(<ndarray>value) > 0:
         if not is_simple(value) or PyArray_TYPE(<ndarray>value) != PyArray_TYPE(like) or not same_shape(<ndarray>value, like):
             return False
@@ -366,7 +373,7 @@ cdef bint source_of(object value, ndarray like, Source* source) except -1:
         else:
             source.f = <const float*>PyArray_DATA(<ndarray>value)
         return True
-    if isinstance(value, (float, int)):
+    if isinstance(value, int):
         source.number = value
         return True
     return False

@@ -40,6 +40,31 @@ def independent(x, bint opened):
     return active, operand
 
 
+cdef inline bint is_plain_array(x) noexcept:
+    """Whether x is exactly an ndarray of float64 or float32 with dimensions."""
+    return (type(x) is ndarray and PyArray_NDIM(<ndarray>x) > 0 and PyArray_ISBEHAVED_RO(<ndarray>x)
+            and (PyArray_TYPE(<ndarray>x) == NPY_DOUBLE or PyArray_TYPE(<ndarray>x) == NPY_FLOAT))
+
+
+def are_arrays(list leaves):
+    """Whether all leaves are plain arrays of float64 or float32 with dimensions, the commonest inputs."""
+    for x in leaves:
+        if not is_plain_array(x):
+            return False
+    return len(leaves) > 0
+
+
+def array_inputs(list leaves, bint copy):
+    """(active arrays, operands) for leaves that `are_arrays`, in an opened trace; on copies of the buffers if asked for."""
+    cdef list actives = []
+    cdef list operands = []
+    for x in leaves:
+        active, operand = independent(x.copy() if copy else x, True)
+        actives.append(active)
+        operands.append(operand)
+    return actives, operands
+
+
 def result_operand(ActiveArray x):
     """How a sweep over the instructions so far refers to a result."""
     cdef CTape* t = tape_in_progress()

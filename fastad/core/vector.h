@@ -54,15 +54,21 @@ FASTAD_CLONES static void fastad_sine_block(const double *x, double *result, int
             if (!(fabs(x[i]) <= FASTAD_REDUCIBLE)) result[i] = turns ? cos(x[i]) : sin(x[i]);
 }
 
-/* The product of the chain rule: zero wins over infinity and NaN. */
-#define FASTAD_MULZ(w, p) (((w) == 0.0 || (p) == 0.0) ? 0.0 : (w) * (p))
+/* The product of the chain rule, in which zero wins over infinity and NaN; one "|", so that the loops have no branch. */
+#define FASTAD_MULZ(w, p) ((((w) == 0) | ((p) == 0)) ? 0 : (w) * (p))
 
-/* The same loops for double and float: out (+)= w*p, out (+)= w*factor, out (+)= w, out (+)= -w. out may be w where nothing is added. */
-#define FASTAD_LOOPS(real, name) \
-    FASTAD_CLONES static void fastad_products_##name(real *out, const real *w, const double *p, int n, int add) { \
+#define FASTAD_BLOCK 512      /* elements; as BLOCK of arrays/elementwise.pxi */
+
+/* The same loops for double and float: out (+)= w*p, out (+)= w*factor, out (+)= w, out (+)= -w. out may be w where nothing is added.
+ * Partials come as doubles, at most FASTAD_BLOCK of them. */
+#define FASTAD_IN_PLACE const double *p = partials;
+#define FASTAD_CONVERTED float p[FASTAD_BLOCK]; for (i = 0; i < n; i++) p[i] = (float)partials[i];
+#define FASTAD_LOOPS(real, name, PARTIALS) \
+    FASTAD_CLONES static void fastad_products_##name(real *out, const real *w, const double *partials, int n, int add) { \
         int i; \
-        if (add) for (i = 0; i < n; i++) out[i] += (real)FASTAD_MULZ(w[i], p[i]); \
-        else for (i = 0; i < n; i++) out[i] = (real)FASTAD_MULZ(w[i], p[i]); \
+        PARTIALS \
+        if (add) for (i = 0; i < n; i++) out[i] += FASTAD_MULZ(w[i], p[i]); \
+        else for (i = 0; i < n; i++) out[i] = FASTAD_MULZ(w[i], p[i]); \
     } \
     FASTAD_CLONES static void fastad_multiples_##name(real *out, const real *w, real factor, int64_t n, int add) { \
         int64_t i; \
@@ -81,7 +87,7 @@ FASTAD_CLONES static void fastad_sine_block(const double *x, double *result, int
         else for (i = 0; i < n; i++) out[i] = -w[i]; \
     }
 
-FASTAD_LOOPS(double, double)
-FASTAD_LOOPS(float, float)
+FASTAD_LOOPS(double, double, FASTAD_IN_PLACE)
+FASTAD_LOOPS(float, float, FASTAD_CONVERTED)
 
 #endif
