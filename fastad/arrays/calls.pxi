@@ -359,8 +359,10 @@ def record_call(rule, args, dict kwargs, operands, result, bint keep_results):
         if keep_results:
             instruction.results = result
         return active
+    if are_views(result, sources):
+        return as_views(t, result, sources)
     instruction.out = -1
-    active, instruction.outs, results = wrapped(t, result, keep_results, sources)
+    active, instruction.outs, results = wrapped(t, result, keep_results)
     if keep_results:
         instruction.results = results
     append_record(t, instruction, 0.0)
@@ -413,22 +415,41 @@ cdef extern from *:
     bint PyArray_OWNS "FASTAD_OWNS"(object array) noexcept
 
 
-cdef tuple wrapped(CTape* t, result, bint keep, list sources):
+cdef bint are_views(result, list sources) except -1:
+    """Whether all arrays of a nesting of results are views of arguments, or empty: then there is nothing to record."""
+    if isinstance(result, (list, tuple)):
+        for entry in result:
+            if not are_views(entry, sources):
+                return False
+        return True
+    return type(result) is ndarray and (result.dtype == DOUBLE or result.dtype == SINGLE) \
+        and (PyArray_SIZE(<ndarray>result) == 0 or base_of(<ndarray>result, sources) is not None)
+
+
+cdef object nested_as(result, list parts):
+    """Parts in the list, tuple or namedtuple that a result is."""
+    return parts if type(result) is list else type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+
+
+cdef object as_views(CTape* t, result, list sources):
+    """Active arrays for results that `are_views`."""
+    if isinstance(result, (list, tuple)):
+        return nested_as(result, [as_views(t, entry, sources) for entry in result])
+    if PyArray_SIZE(<ndarray>result) == 0:
+        return fresh(t, np.array(result))
+    return view_of(base_of(<ndarray>result, sources), <ndarray>result)
+
+
+cdef tuple wrapped(CTape* t, result, bint keep):
     """(active values, numbers of their storages, kept values) of a nesting of results."""
     cdef ActiveArray x
     if isinstance(result, (list, tuple)):
-        parts = [wrapped(t, entry, keep, sources) for entry in result]
-        actives = [part[0] for part in parts]
-        if type(result) is not list:
-            actives = type(result)(*actives) if hasattr(result, "_fields") else type(result)(actives)
-        return actives, [part[1] for part in parts], [part[2] for part in parts]
+        parts = [wrapped(t, entry, keep) for entry in result]
+        return nested_as(result, [part[0] for part in parts]), [part[1] for part in parts], [part[2] for part in parts]
     if not isinstance(result, (ndarray, np.floating)) or result.dtype.kind in "iub":
         return result, None, result
     check_dtype(result.dtype)
     array = np.asarray(result)
-    x = base_of(array, sources)
-    if x is not None:
-        return view_of(x, array), None, None
     x = fresh(t, array if PyArray_OWNS(array) and type(array) is ndarray
               else np.array(array))
     return x, <int>x.storage.number, keep_result(x) if keep else None
@@ -437,8 +458,7 @@ cdef tuple wrapped(CTape* t, result, bint keep, list sources):
 cdef object with_scalars(CTape* t, active, result):
     """Results with active scalars where NumPy gave float64 scalars."""
     if isinstance(active, (list, tuple)):
-        parts = [with_scalars(t, entry, plain) for entry, plain in zip(active, result)]
-        return parts if type(active) is list else type(active)(*parts) if hasattr(active, "_fields") else type(active)(parts)
+        return nested_as(result, [with_scalars(t, entry, plain) for entry, plain in zip(active, result)])
     if type(active) is ActiveArray and isinstance(result, np.float64):
         return wrap(t, gather(t, <ActiveArray>active, 0))
     return active
