@@ -15,14 +15,20 @@ Layer = namedtuple("Layer", "weights bias")
 
 
 @dataclasses.dataclass
+class Model:
+    weights: np.ndarray
+    scale: float
+
+
+@dataclasses.dataclass
 class Spring:
     stiffness: np.ndarray
     mass: float
     frequency: object = dataclasses.field(init=False)
 
     def __post_init__(self):
-        if self.mass < 0.0:
-            raise ValueError("a negative mass")
+        if self.mass <= 0.0:
+            raise ValueError("a mass that is not positive")
         self.frequency = np.sqrt(self.stiffness / self.mass)
 
 
@@ -33,9 +39,7 @@ LONG = np.sin(np.arange(1.0, 61.0)).reshape(6, 10)
 
 def single(*trees):
     """The same arguments in float32."""
-    if isinstance(trees[0], dict):
-        return ({key: single(entry)[0] for key, entry in trees[0].items()}, *(single(*trees[1:]) if trees[1:] else ()))
-    return tuple(x.astype(np.float32) if isinstance(x, np.ndarray) else np.float32(x) for x in trees)
+    return tuple({key: single(entry)[0] for key, entry in x.items()} if isinstance(x, dict) else np.float32(x) for x in trees)
 
 
 def network(p, x):
@@ -73,7 +77,7 @@ CASES = {
     "array of one number": (lambda x: np.array([1.0, 2.0]) * x**2, 0.3),
     "constant": (lambda x: np.ones(3), X),
     "namedtuple": (lambda layer: layer.weights @ X + layer.bias, Layer(W, np.array([0.5, -0.5]))),
-    "dataclass": (lambda s: np.sum(s.frequency**3), Spring(X**2, 0.5)),
+    "dataclass": (lambda m: np.sum(m.weights**3) * m.scale, Model(X, 0.5)),
     "list of numbers and arrays": (lambda xs: xs[0] * xs[1] + xs[2] ** 2, [X, 0.5, np.array(0.25)]),
     "many numbers": (lambda x: np.sum(np.cumsum(x, axis=1) ** 2), LONG),
     "many results": (lambda x: x @ x.T, LONG),
@@ -97,8 +101,8 @@ def test_right_derivatives(f, args):
     (lambda x: np.exp(x) * x, (0.7,)), (lambda x: np.sum(np.cumsum(x, axis=1) ** 2), (LONG,)), (lambda x: x @ x.T, (LONG,)),
     (lambda x: np.linalg.norm(x), (1e4 * X,)), (fills, (X,)), (np.linalg.inv, (W[:, :2] + np.eye(2),)),
     (lambda x: np.log(x) * 1e-3, (X**2,)),
-], ids=["vector", "matrix", "network", "several results", "number", "many numbers", "many results", "large values", "fills", "inverse",
-        "small results"])
+], ids=["vector", "matrix", "network", "several results", "number", "many numbers", "many results", "large values", "fills",
+        "inverse", "small results"])
 def test_right_derivatives_in_float32(f, args):
     assert fastad.check_derivatives(f, *single(*args)) is None
 
@@ -106,6 +110,10 @@ def test_right_derivatives_in_float32(f, args):
 def test_float32_and_float64_mix():
     assert fastad.check_derivatives(lambda x, y: np.sum(np.sin(x) * y), *single(X), X) is None
     assert fastad.check_derivatives(lambda x: np.sin(x).astype(np.float32), X) is None
+
+
+def test_tangents_need_not_satisfy_what_a_constructor_asks_for():
+    assert fastad.check_derivatives(lambda s: s.frequency**3, Spring(X**2, 0.5), order=1) is None
 
 
 def test_third_order():
@@ -135,10 +143,13 @@ FAULTS = {
     "element of a vector": (lambda a, x: a * np.sum(wrong_at(x, 1) ** 2), (2.0, X), "by argument 1[1]: "),
     "0-d": (lambda x: wrong(x) ** 2, (np.array(0.5),), "by argument 0: "),
     "number beside arrays": (lambda xs: np.sum(xs[0] * wrong(xs[1])), ([X, 0.5],), "by argument 0[1]: "),
-    "field": (lambda layer: np.sum(layer.weights @ X + wrong(layer.bias)), (Layer(W, np.array([0.5, -0.5])),), "by argument 0.bias[0]: "),
+    "field": (lambda layer: np.sum(layer.weights @ X + wrong(layer.bias)), (Layer(W, np.array([0.5, -0.5])),),
+              "by argument 0.bias[0]: "),
     "dataclass": (lambda s: np.sum(wrong_at(s.stiffness, 2)) * s.mass, (Spring(X**2, 0.5),), "by argument 0.stiffness[2]: "),
-    "element of a result": (lambda x: np.outer(x, x) + wrong_at(np.outer(x, X), (2, 1)), (X,), ", result[2, 1], by argument 0[2]: "),
-    "one of several results": (lambda x: {"a": x * x, "b": (1.0, [wrong(x[2:])])}, (X,), ", result['b'][1][0][0], by argument 0[2]: "),
+    "element of a result": (lambda x: np.outer(x, x) + wrong_at(np.outer(x, X), (2, 1)), (X,),
+                            ", result[2, 1], by argument 0[2]: "),
+    "one of several results": (lambda x: {"a": x * x, "b": (1.0, [wrong(x[2:])])}, (X,),
+                               ", result['b'][1][0][0], by argument 0[2]: "),
     "one of many numbers": (lambda x: np.sum(np.sin(wrong_at(x, (4, 7)))), (LONG,), "by argument 0[4, 7]: "),
     "one of many, in a nesting": (lambda p: np.sum(np.sin(p["a"])) * np.sum(wrong_at(p["b"][0], (0, 3)) ** 2),
                                   ({"a": LONG, "b": [LONG]},), "by argument 0['b'][0][0, 3]: "),
@@ -152,7 +163,7 @@ def test_wrong_derivatives_are_reported_with_their_place(f, args, words):
         fastad.check_derivatives(f, *args)
 
 
-@pytest.mark.parametrize("name", ["element of a matrix", "element of a vector", "0-d", "one of many numbers", "element of a result"])
+@pytest.mark.parametrize("name", ["element of a matrix", "element of a vector", "0-d", "element of a result", "one of many numbers"])
 def test_wrong_derivatives_in_float32(name):
     f, args, words = FAULTS[name]
     with refused(AssertionError, r"^first derivative \(", re.escape(words)):
@@ -163,8 +174,8 @@ def test_the_message():
     with pytest.raises(AssertionError) as error:
         fastad.check_derivatives(lambda x: np.sum(wrong_at(x, (0, 1), 0.5) * 4.0), W)
     assert str(error.value) == (
-        "first derivative (jvp) of <lambda> by argument 0[0, 1]: fastad gives 2.0, differences give 4.0 (off by 2, relative 0.5), "
-        f"at {W!r}")
+        "first derivative (jvp) of <lambda> by argument 0[0, 1]: fastad gives 2.0, differences give 4.0 "
+        f"(off by 2, relative 0.5), at {W!r}")
     with pytest.raises(AssertionError) as error:
         fastad.check_derivatives(lambda x: np.sum(wrong(x)), np.ones(1000))
     assert "by argument 0[0]: " in str(error.value) and "..." in str(error.value) and len(str(error.value)) < 300
@@ -179,7 +190,8 @@ def bent(x):
 @pytest.mark.parametrize("f, args, words", [
     (lambda x: np.sum(bent(x)), (X,), "by argument 0[0] and argument 0[0]: "),
     (lambda x: np.sum(bent(x[2:]) * x[0]), (X,), "by argument 0[2] and argument 0[2]: "),
-    (lambda p, x: p["a"] * np.sum(x * p["w"]) + bent(p["w"][1, 2]), ({"a": 0.5, "w": W}, X), "by argument 0['w'][1, 2] and argument 0['w'][1, 2]: "),
+    (lambda p, x: p["a"] * np.sum(x * p["w"]) + bent(p["w"][1, 2]), ({"a": 0.5, "w": W}, X),
+     "by argument 0['w'][1, 2] and argument 0['w'][1, 2]: "),
     (lambda x: np.sum(np.sin(x)) + bent(x[3, 4]), (LONG,), "by argument 0[3, 4] and argument 0[3, 4]: "),
     (lambda x: bent(x), (X,), "by argument 0[0] and argument 0[0]: "),
     (lambda x: np.sum(bent(x)), single(X), "by argument 0[0] and argument 0[0]: "),
@@ -202,10 +214,8 @@ def test_only_the_reverse_mode_is_wrong(monkeypatch):
         return g * np.array([1.0, 1.0, 1.1])
 
     monkeypatch.setattr(checking, "vjp", patched)
-    with refused(AssertionError, r"first derivative \(grad\) of f by argument 0\[2\]: "):
-        f = lambda x: np.sum(x**2)  # noqa: E731
-        f.__name__ = "f"
-        fastad.check_derivatives(f, X)
+    with refused(AssertionError, r"first derivative \(grad\) of <lambda> by argument 0\[2\]: "):
+        fastad.check_derivatives(lambda x: np.sum(x**2), X)
     with refused(AssertionError, r"first derivative \(vjp\) of sin, result\[2\], by argument 0\[2\]: "):
         fastad.check_derivatives(np.sin, X)
 
