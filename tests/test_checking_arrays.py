@@ -163,7 +163,8 @@ def test_wrong_derivatives_are_reported_with_their_place(f, args, words):
         fastad.check_derivatives(f, *args)
 
 
-@pytest.mark.parametrize("name", ["element of a matrix", "element of a vector", "0-d", "element of a result", "one of many numbers"])
+@pytest.mark.parametrize("name", ["element of a matrix", "element of a vector", "0-d", "element of a result",
+                                  "one of many numbers"])
 def test_wrong_derivatives_in_float32(name):
     f, args, words = FAULTS[name]
     with refused(AssertionError, r"^first derivative \(", re.escape(words)):
