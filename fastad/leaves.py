@@ -90,8 +90,8 @@ def typed_as(leaves, numbers):
         return numbers
     numbers = scalar.typed_as(leaves, numbers)
     if any([isinstance(leaf, np.ndarray) and not leaf.ndim for leaf in leaves]):
-        numbers = [np.array(number, leaf.dtype) if isinstance(leaf, np.ndarray) and isinstance(number, (float, np.floating)) else number
-                   for leaf, number in zip(leaves, numbers)]
+        numbers = [np.array(number, leaf.dtype) if isinstance(leaf, np.ndarray) and isinstance(number, (float, np.floating))
+                   else number for leaf, number in zip(leaves, numbers)]
     if any([isinstance(leaf, np.float32) for leaf in leaves]):
         numbers = [np.float32(number) if isinstance(leaf, np.float32) and isinstance(number, np.ndarray) else number
                    for leaf, number in zip(leaves, numbers)]
@@ -99,7 +99,7 @@ def typed_as(leaves, numbers):
 
 
 def seed_for(leaf, given, name):
-    """A tangent or cotangent `given` for a leaf, in its shape and dtype; TypeError or ValueError, with its name, if it has not."""
+    """A tangent or cotangent `given` for a leaf, in its shape and dtype; else TypeError or ValueError, with its name."""
     if not is_array(leaf) and not isinstance(leaf, np.float32):
         if not is_number(given) and not (is_array(given) and np.shape(given) == ()):
             raise TypeError(f"{name} must be a real number, not {type(given).__name__}")

@@ -185,8 +185,8 @@ def _scalar_output(transform, f, result):
     if _leaves.is_number(result):
         return result
     if not _leaves.is_array(result) or result.shape != ():
-        returned = ("None (is a return missing?)" if result is None else f"an ndarray of shape {result.shape}" if _leaves.is_array(result)
-                    else f"a {type(result).__name__}")
+        returned = ("None (is a return missing?)" if result is None else
+                    f"an ndarray of shape {result.shape}" if _leaves.is_array(result) else f"a {type(result).__name__}")
         raise TypeError(f"{transform} needs a function with a real scalar result, but {_name(f)} returned {returned}; "
                         "use fastad.jacobian or fastad.vjp for several results")
     return _leaves.handles_of([result])[0]
@@ -350,7 +350,7 @@ def hessian(f: Function, argnums: ArgNums = 0) -> Function:
 def _second_order(trace, inputs, value, directions):
     """For each direction the Hessian of a value times that direction.
 
-    On a tape of scalars by the reverse-tangent sweep; one with arrays records the reverse sweep once, and then takes its tangents.
+    On a tape of scalars by the reverse-tangent sweep; one with arrays records the reverse sweep once and takes its tangents.
     """
     if trace.tape.records or trace.tape.storages:
         gradient = _leaves.handles_of(sweeps.record_reverse(trace.tape, inputs.handles, [value], [1.0]))

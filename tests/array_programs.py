@@ -1,8 +1,8 @@
 """Random programs over arrays, which read and write through views, and the two ways to run them.
 
-A program is a list of seeds, one per step, so that any of its steps can be left out. It runs on active arrays, or slowly on object
-arrays of active scalars: then NumPy itself does all that has to do with indices, views and overlap, and the derivatives are those of
-scalars.
+A program is a list of seeds, one per step, so that any of its steps can be left out. It runs on active arrays, or slowly on
+object arrays of active scalars: then NumPy itself does all that has to do with indices, views and overlap, and the derivatives
+are those of scalars.
 """
 
 import operator

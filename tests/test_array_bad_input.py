@@ -10,7 +10,8 @@ X = np.array([0.5, 1.5, 2.5])
 
 
 @pytest.mark.parametrize("f", [
-    lambda x: x + np.ones(4), lambda x: x * x[:2], lambda x: np.add(np.ones((2, 2)), x), lambda x: x[:2].reshape(3), lambda x: x @ np.ones(4),
+    lambda x: x + np.ones(4), lambda x: x * x[:2], lambda x: np.add(np.ones((2, 2)), x), lambda x: x[:2].reshape(3),
+    lambda x: x @ np.ones(4),
 ], ids=["plain", "active", "ufunc", "reshape", "matmul"])
 def test_shapes_that_do_not_fit(f):
     with pytest.raises(ValueError) as plain:

@@ -30,8 +30,9 @@ class Case:
     def __init__(self, number, steps):
         self.seeds = [1000 * number + k for k in range(steps)]
         rng = np.random.default_rng(number)
-        self.point = tuple(rng.uniform(-1.0, 1.0, shape) if shape else float(rng.uniform()) for shape in array_programs.SHAPES)
-        self.direction = tuple(rng.uniform(-1.0, 1.0, shape) if shape else float(rng.uniform()) for shape in array_programs.SHAPES)
+        self.point, self.direction = (
+            tuple(rng.uniform(-1.0, 1.0, shape) if shape else float(rng.uniform()) for shape in array_programs.SHAPES)
+            for _ in range(2))
         self.numbers, self.tangents = flat(self.point).tolist(), flat(self.direction).tolist()
         self.before = [np.copy(x) for x in self.point]
         self.f = array_programs.function(self.seeds)
@@ -93,5 +94,6 @@ def test_long_programs():
 
 
 def test_every_step_is_met():
-    first = [random.Random(seed).choice(array_programs.STEPS) for number in range(200) for seed in Case(number, 6 + number % 20).seeds]
+    first = [random.Random(seed).choice(array_programs.STEPS)
+             for number in range(200) for seed in Case(number, 6 + number % 20).seeds]
     assert {name: first.count(name) >= 20 for name in array_programs.STEPS} == dict.fromkeys(array_programs.STEPS, True)

@@ -61,24 +61,28 @@ def test_importing_fastad_leaves_it_out():
 # ---- plain values ------------------------------------------------------------------------------------------------------------
 
 PLAIN = {
-    "array": lambda np: [np.array([1, 2.0]), np.array([[1, 2], [3, 4]], dtype=numpy.float32, ndmin=3), np.array(3), np.array("text"),
-                         np.array(GRID, order="F"), np.array(range(3)), np.array([], int), np.array(GRID, copy=None)],
+    "array": lambda np: [np.array([1, 2.0]), np.array([[1, 2], [3, 4]], dtype=numpy.float32, ndmin=3), np.array(3),
+                         np.array("text"), np.array(GRID, order="F"), np.array(range(3)), np.array([], int),
+                         np.array(GRID, copy=None)],
     "asarray": lambda np: [np.asarray([1, 2]), np.asarray(GRID, numpy.float32), np.asanyarray(GRID), np.asarray(3.0, order="C")],
     "contiguous": lambda np: [np.ascontiguousarray(GRID.T), np.asfortranarray(GRID), np.ascontiguousarray(1.0),
                               np.asarray_chkfinite([1, 2]), np.require(GRID, numpy.float32, ["C"])],
-    "zeros": lambda np: [np.zeros(3), np.zeros((2, 0)), np.zeros((2, 3), int), np.ones(2, numpy.float32), np.eye(3), np.eye(2, 3, k=1),
-                         np.identity(2), np.full((2, 2), 7), np.full(3, [1.0, 2.0, 3.0]), np.full((), 1.5, numpy.float32)],
+    "zeros": lambda np: [np.zeros(3), np.zeros((2, 0)), np.zeros((2, 3), int), np.ones(2, numpy.float32), np.eye(3),
+                         np.eye(2, 3, k=1), np.identity(2), np.full((2, 2), 7), np.full(3, [1.0, 2.0, 3.0]),
+                         np.full((), 1.5, numpy.float32)],
     "like": lambda np: [np.zeros_like(GRID), np.ones_like([1, 2]), np.full_like(GRID, 2.5), np.full_like([1, 2], 2.5),
                         np.zeros_like(GRID, dtype=int, shape=(2,))],
     "shapes": lambda np: [np.empty(3).shape, np.empty((2, 3), numpy.float32).dtype, np.empty_like(GRID).shape],
-    "ranges": lambda np: [np.arange(3), np.arange(1, 2.5, 0.5), np.arange(stop=4, step=2, start=0) if numpy.__version__ < "2" else 0,
+    "ranges": lambda np: [np.arange(3), np.arange(1, 2.5, 0.5),
+                          np.arange(stop=4, step=2, start=0) if numpy.__version__ < "2" else 0,
                           np.linspace(0, 1, 5), np.logspace(0, 1, 3), np.geomspace(1, 8, 4), np.linspace(0, 1, 3, retstep=True)],
     "fromiter": lambda np: [np.fromiter((i * i for i in range(4)), float), np.fromiter(iter([1, 2, 3]), int, 2)],
     "isscalar": lambda np: [np.isscalar(3.0), np.isscalar([3.0]), np.isscalar("x"), np.isscalar(numpy.array(1.0))],
     "r_": lambda np: [np.r_[1, 2, 3.0], np.r_[0:4, [5, 6]], np.r_["0,2", ROW, ROW], np.c_[ROW, ROW], np.r_[0:1:3j]],
     "elements": lambda np: [list(np.ndenumerate(GRID)), np.vectorize(lambda a, b: a + b)(ROW, 1.0)],
-    "rules": lambda np: [np.sum(GRID, axis=0, initial=2.0), np.take(ROW, [0, 2]), np.repeat(ROW, 2), np.pad(ROW, 1), np.interp(0.5, [0, 1], [2, 3]),
-                         np.linalg.norm(GRID), np.insert(ROW, 1, 5.0), np.where(GRID > 0, GRID, 0)],
+    "rules": lambda np: [np.sum(GRID, axis=0, initial=2.0), np.take(ROW, [0, 2]), np.repeat(ROW, 2), np.pad(ROW, 1),
+                         np.interp(0.5, [0, 1], [2, 3]), np.linalg.norm(GRID), np.insert(ROW, 1, 5.0),
+                         np.where(GRID > 0, GRID, 0)],
     "of functions": lambda np: [np.apply_along_axis(numpy.sum, 0, GRID), np.apply_over_axes(numpy.sum, GRID, [0]),
                                 np.piecewise(ROW, [ROW > 0], [numpy.sqrt, 1.0]), np.fromfunction(lambda i, j: i + j, (2, 2))],
 }
@@ -341,14 +345,14 @@ def test_float32_stays_float32():
     (lambda x: np.fromiter((x for _ in range(2)), float, 3), ValueError, "too short"),
     (lambda x: np.asarray_chkfinite([x / 0.0, 1.0]), ValueError, "infs or NaNs"),
     (lambda x: np.zeros(x), TypeError, ""),
-], ids=["arange", "arange step", "ragged", "text", "end_values", "constant_values of int", "take", "repeat", "fromiter", "not finite",
-        "zeros"])
+], ids=["arange", "arange step", "ragged", "text", "end_values", "constant_values of int", "take", "repeat", "fromiter",
+        "not finite", "zeros"])
 def test_refused(f, error, words):
     with refused(error, words):
         fastad.grad(f)(1.5)
 
 
-# ---- what NumPy does not dispatch on ---------------------------------------------------------------------------------------------
+# ---- what NumPy does not dispatch on ---------------------------------------------------------------------------------------
 
 class Seen(Exception):
     """NumPy asked the argument what to do."""

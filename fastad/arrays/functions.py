@@ -123,11 +123,12 @@ def _with_out(function, args, kwargs):
 def _into(out, result, name):
     """What `out=` does with a result."""
     if isinstance(out, tuple):
-        return tuple(r if o is None else _into(o, r, name) for o, r in zip(out, result if isinstance(result, tuple) else (result,)))
+        results = result if isinstance(result, tuple) else (result,)
+        return tuple(r if o is None else _into(o, r, name) for o, r in zip(out, results))
     if type(out) is not ActiveArray:
         place, code = user_line()
-        raise TraceError(f"{code} at {place}: out= is a plain array, which can not hold active values; leave it out, or make it with "
-                         "np.zeros_like(x) of an active x")
+        raise TraceError(f"{code} at {place}: out= is a plain array, which can not hold active values; leave it out, or make it "
+                         "with np.zeros_like(x) of an active x")
     if np.shape(result) != out.shape:
         raise ValueError(f"output parameter for {name} has the wrong shape {out.shape}: the result has {np.shape(result)}")
     return active.assign(out, result)
@@ -190,8 +191,8 @@ def _not_an_operand(function, name, value):
     if isinstance(value, (list, tuple)):
         return type(value)(_not_an_operand(function, name, entry) if holds_active(entry) else entry for entry in value)
     place, code = user_line()
-    raise TraceError(f"{code} at {place}: {_full_name(function)} has no derivative by its argument {name!r}; pass a plain value there, "
-                     "or fastad.stop_gradient(...) of it")
+    raise TraceError(f"{code} at {place}: {_full_name(function)} has no derivative by its argument {name!r}; pass a plain value "
+                     "there, or fastad.stop_gradient(...) of it")
 
 
 # ---- functions that need no rule -----------------------------------------------------------------------------------------------
@@ -305,12 +306,11 @@ def pad(array, pad_width, mode="constant", **kwargs):
 
 
 _HANDLERS = {np.stack: stack, np.pad: pad, np.full_like: full_like, np.copyto: copyto, np.put: put, np.putmask: putmask,
-             np.place: place,
-             np.put_along_axis: put_along_axis, np.fill_diagonal: fill_diagonal}
+             np.place: place, np.put_along_axis: put_along_axis, np.fill_diagonal: fill_diagonal}
 COMPOSED.update(_HANDLERS)
 
 
-# ---- arrays of active values -----------------------------------------------------------------------------------------------------
+# ---- arrays of active values -----------------------------------------------------------------------------------------------
 
 def array(nesting, dtype=None):
     """A nesting of lists and tuples of numbers and arrays, plain or active, as one array; active if something in it is.
@@ -407,7 +407,8 @@ def _apply(ufunc, inputs, out, kwargs):
         return result if dtype is None or not hasattr(result, "astype") else result.astype(dtype)
     if out[0] is None:
         place, code = user_line()
-        raise TraceError(f"{code} at {place}: where= without out= leaves the other elements undefined; pass out=, or use np.where")
+        raise TraceError(f"{code} at {place}: where= without out= leaves the other elements undefined; pass out=, or use "
+                         "np.where")
     with np.errstate(all="ignore"):
         result = _elementwise(ufunc, operands)
     return np.where(mask, result, out[0])
@@ -432,8 +433,9 @@ def _divmod(x, y):
 
 
 def _modf(x):
-    whole = np.trunc(x)
-    return np.where(np.isinf(active.plain(x)), np.copysign(0.0, active.plain(x)), x - np.where(np.isinf(active.plain(x)), 0.0, whole)), whole
+    whole, plain = np.trunc(x), active.plain(x)
+    infinite = np.isinf(plain)
+    return np.where(infinite, np.copysign(0.0, plain), x - np.where(infinite, 0.0, whole)), whole
 
 
 def _frexp(x):
@@ -485,7 +487,7 @@ def _at(ufunc, x, indices, *values):
             x[one] = ufunc(x[one], *(v[k] for v in values))
 
 
-# ---- methods ---------------------------------------------------------------------------------------------------------------------
+# ---- methods ---------------------------------------------------------------------------------------------------------------
 
 def _astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
     dtype = np.dtype(dtype)
@@ -557,8 +559,8 @@ _METHODS = {
     "__array_namespace__": lambda x, api_version=None: np,
     "round": np.round,
 }
-for _name in ("sum prod mean std var max min argmax argmin argsort argpartition cumsum cumprod clip dot ravel repeat squeeze swapaxes "
-              "take trace diagonal nonzero all any").split():
+for _name in ("sum prod mean std var max min argmax argmin argsort argpartition cumsum cumprod clip dot ravel repeat squeeze "
+              "swapaxes take trace diagonal nonzero all any").split():
     _METHODS[_name] = _first(getattr(np, _name))
 
 

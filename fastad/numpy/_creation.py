@@ -159,5 +159,6 @@ def _whole(x):
     if scalar.is_whole(x):
         return scalar.plain(x)
     place, code = user_line()
-    raise TraceError(f"{code} at {place}: np.arange has no derivative by its ends, since their difference decides how many elements there "
-                     "are; use start + step * np.arange(n), np.linspace(start, stop, n), or fastad.stop_gradient(...) of them")
+    raise TraceError(f"{code} at {place}: np.arange has no derivative by its ends, since their difference decides how many "
+                     "elements there are; use start + step * np.arange(n), np.linspace(start, stop, n), or "
+                     "fastad.stop_gradient(...) of them")

@@ -1,4 +1,4 @@
-"""How a namespace finds NumPy's names: functions with a derivative rule take active values in every argument, the rest is NumPy's."""
+"""How a namespace finds NumPy's names: those with a derivative rule take active values everywhere, the rest are NumPy's."""
 
 import functools
 from typing import Any

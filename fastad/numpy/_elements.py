@@ -36,7 +36,9 @@ class _Joined:
         if not (scalar.tracing() and holds_active(items)):
             return self._plain[key]
         # NumPy joins the places of the elements, and the elements follow.
-        parts, places, count = [], [], 0
+        parts: list[Any] = []
+        places: list[Any] = []
+        count = 0
         for item in items:
             if isinstance(item, str):
                 places.append(item)
@@ -65,7 +67,7 @@ class vectorize(numpy.vectorize):
         # The function may give active values for plain ones.
         if not scalar.tracing() or self.signature is not None or self.pyfunc is numpy._NoValue:
             return super().__call__(*args, **kwargs)
-        given = {**dict(enumerate(args)), **kwargs}
+        given: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
         arrays = {name: asarray(value) for name, value in given.items() if name not in self.excluded}
         shape = numpy.broadcast_shapes(*(numpy.shape(x) for x in arrays.values()))
         if 0 in shape:

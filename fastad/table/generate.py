@@ -299,7 +299,8 @@ def blocks_text():
             form, kernel = FORMS.get(rule, "FORM_KERNEL"), "NULL"
             if form == "FORM_KERNEL":
                 kernel = f"{op.name}_{name}_block"
-                kernels += [f"cdef void {kernel}(const double* x, const double* y, const double* v, double* p, int n) noexcept nogil:\n",
+                operands = "const double* x, const double* y, const double* v"
+                kernels += [f"cdef void {kernel}({operands}, double* p, int n) noexcept nogil:\n",
                             "    cdef int i\n", *(f"    {line}\n" for line in block_lines(op, name)), "\n"]
             entries.append(f"    set_partial({opcode(op)}, {k}, {form}, {needs}, {kernel})\n")
     return "".join([HEADER, *kernels, "cdef void set_partials() noexcept:\n", *entries])
