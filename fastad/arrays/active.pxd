@@ -12,12 +12,16 @@ cdef class Storage:
     cdef bint saved          # an instruction or the caller holds the buffer: it must be copied before a write
 
 
+cdef class Operand
+
+
 cdef class ActiveArray:
     cdef readonly uint64_t epoch
     cdef Storage storage
     cdef ndarray array       # the values: the buffer itself or a view of it
     cdef ndarray looks_at    # the buffer `array` looks at: another one than the storage's after a write moved that
     cdef tuple layout        # (shape, dtype) of `array`
+    cdef Operand operand     # how an instruction referred to it last
     cdef bint scalar         # it stands for a number: `x += y` makes a new one, as for NumPy's scalars
 
 

@@ -205,6 +205,35 @@ cdef Operand operand_of(CTape* t, x, bint keep):
     return operand
 
 
+# Operands of recent float constants by the address of the number: a literal in a loop is always the same object.
+cdef list constant_operands = [None] * 64
+
+
+cdef Operand shared_operand(CTape* t, x, bint keep):
+    """As `operand_of`, for instructions only: the one that was made last for the same array or number if it still holds."""
+    cdef Operand operand
+    cdef ActiveArray active
+    cdef Py_ssize_t place
+    if type(x) is ActiveArray:
+        active = <ActiveArray>x
+        operand = active.operand
+        if operand is not None and operand.number == active.storage.number and active.looks_at is active.storage.buffer \
+                and active.epoch == t.epoch:
+            if keep and operand.value is None:
+                operand.value, operand.buffer = active.array, active.looks_at
+                active.storage.saved = True
+            return operand
+        operand = active.operand = operand_of(t, x, keep)
+        return operand
+    if PyFloat_CheckExact(x):
+        place = (<size_t><void*>x >> 4) & 63
+        operand = <Operand>constant_operands[place]
+        if operand is None or operand.value is not x:
+            operand = constant_operands[place] = operand_of(t, x, True)
+        return operand
+    return operand_of(t, x, keep)
+
+
 cdef int keep_plain(Operand operand, ndarray array) except -1:
     """Notes the value of a plain array: a copy if it is small; else the array itself, to be checked before use."""
     if PyArray_OWNS(array) and not (<object>array).flags.writeable:

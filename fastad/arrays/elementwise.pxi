@@ -298,9 +298,9 @@ cdef object record_elementwise(CTape* t, int op, x, y, int arity, v, bint quick)
         return constant_result(t, v)
     instruction = Elementwise.__new__(Elementwise)
     instruction.op, instruction.arity = op, arity
-    instruction.x = operand_of(t, x, needs & NEEDS_X)
+    instruction.x = shared_operand(t, x, needs & NEEDS_X)
     if arity > 1:
-        instruction.y = operand_of(t, y, needs & NEEDS_Y)
+        instruction.y = shared_operand(t, y, needs & NEEDS_Y)
     if type(v) is ndarray:
         if quick and hint is not None:
             result = active_on(t, <ndarray>v, hint, new_number(t, hint), False)
