@@ -4,7 +4,6 @@ Floats in plain lists, tuples and dicts are flattened by the compiled core, ever
 first needed. A dataclass is registered with optree when one is first seen.
 """
 
-import dataclasses
 import threading
 
 import numpy as np
@@ -87,6 +86,8 @@ def _register(kind):
 
     Its other fields are what the constructor makes of these, and None in derivatives, which do not pass through the constructor.
     """
+    import dataclasses
+
     import optree
     if any(field._field_type is dataclasses._FIELD_INITVAR for field in kind.__dataclass_fields__.values()):
         _opaque.add(kind)

@@ -31,7 +31,7 @@ class Rule:
     structure   one of STRUCTURES
     """
 
-    __slots__ = ("function", "operands", "vjp", "linear", "structure", "signature", "results")
+    __slots__ = ("function", "operands", "vjp", "linear", "structure", "results", "_signature")
 
     def __init__(self, function, operands, vjp, linear, structure, results):
         if structure not in STRUCTURES:
@@ -42,8 +42,15 @@ class Rule:
         self.linear = linear
         self.structure = structure
         self.results = results
-        parameters = list(inspect.signature(vjp).parameters.values())[2:]
-        self.signature = inspect.Signature(parameters)
+        self._signature = None
+
+    @property
+    def signature(self):
+        """The function's parameters, as the rule has them behind w and result; read when first needed, as it takes time."""
+        if self._signature is None:
+            parameters = list(inspect.signature(self.vjp).parameters.values())[2:]
+            self._signature = inspect.Signature(parameters)
+        return self._signature
 
     def bind(self, args, kwargs):
         """The call's arguments by parameter name, defaults included: an ordered dict. TypeError as Python words it."""
