@@ -194,6 +194,8 @@ def _scalar_output(transform, f, result):
 
 def _plain_number(x):
     """A scalar result as it leaves the outermost trace: a float, or np.float32 where it is one."""
+    if type(x) is scalar.Active:
+        return float(scalar.plain(x))
     x = _leaves.single(_leaves.leaving(x, False))
     return x if isinstance(x, np.float32) else float(x)
 

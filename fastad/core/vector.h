@@ -12,15 +12,23 @@
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__) && !defined(FASTAD_DEBUG)
-#define FASTAD_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+/* AVX-512 is for long arrays: on short ones the processor's change of gear costs more than it gains. */
+#define FASTAD_CLONES __attribute__((target_clones("avx2", "default")))
+#define FASTAD_LONG_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define FASTAD_CLONES
+#define FASTAD_LONG_CLONES
+#endif
+#if defined(__GNUC__)
+#define FASTAD_ALWAYS_INLINE inline __attribute__((always_inline))
+#else
+#define FASTAD_ALWAYS_INLINE inline
 #endif
 
 #define FASTAD_REDUCIBLE 1e5
 
 /* Quarter turns before the sine is taken: 0 gives sin(x), 1 gives cos(x). */
-FASTAD_CLONES static void fastad_sine_block(const double *x, double *result, int n, int64_t turns) {
+static FASTAD_ALWAYS_INLINE void fastad_sines(const double *x, double *result, int n, int64_t turns) {
     /* Added and subtracted again, this rounds to a whole number, which then stands in the low bits. */
     const double shift = 6755399441055744.0;
     /* pi/2 in parts of 33 bits, so that their products with the number of turns are exact. */
@@ -52,6 +60,19 @@ FASTAD_CLONES static void fastad_sine_block(const double *x, double *result, int
     if (far)
         for (i = 0; i < n; i++)
             if (!(fabs(x[i]) <= FASTAD_REDUCIBLE)) result[i] = turns ? cos(x[i]) : sin(x[i]);
+}
+
+FASTAD_CLONES static void fastad_sines_of_few(const double *x, double *result, int n, int64_t turns) {
+    fastad_sines(x, result, n, turns);
+}
+
+FASTAD_LONG_CLONES static void fastad_sines_of_many(const double *x, double *result, int n, int64_t turns) {
+    fastad_sines(x, result, n, turns);
+}
+
+static void fastad_sine_block(const double *x, double *result, int n, int64_t turns) {
+    if (n < 256) fastad_sines_of_few(x, result, n, turns);
+    else fastad_sines_of_many(x, result, n, turns);
 }
 
 /* The product of the chain rule, in which zero wins over infinity and NaN; one "|", so that the loops have no branch. */

@@ -347,7 +347,7 @@ def math_text():
 
 def write_all(folder):
     """Writes every generated file into `folder` (a path); returns the names of those that changed."""
-    from pathlib import Path      # not needed to import the package, and dear
+    from pathlib import Path  # not needed to import the package, and dear
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
     (folder / "__init__.pxd").touch()
