@@ -8,7 +8,7 @@ from .table.generate import FIRST_OPCODE
 
 _OPCODES = {op.name: FIRST_OPCODE + index for index, op in enumerate(ELEMENTARY)}
 _SPECIAL_ROWS = {op.name: index for index, op in enumerate(SPECIAL)}
-_TAPE_NAMES = {0: "constant", 1: "input", 2: "extra"}
+_TAPE_NAMES = {0: "constant", 1: "input", 2: "extra", 4: "array", 5: "gather", 6: "put"}
 
 
 def opcode_name(opcode, b=0):

@@ -18,7 +18,7 @@ LAYERS = (
     ("core", "core.*", "special_*"),
     ("errors", "elementals", "ufuncs", "math", "pytrees"),
     ("arrays", "arrays.*"),
-    ("leaves", "transforms", "checking", "numpy", "numpy.*"),
+    ("leaves", "transforms", "checking", "numpy", "numpy.*", "programs", "programs.*"),
     ("", "_version"),
 )
 # What the core may import from elsewhere when it is needed, never while it is being imported.
@@ -170,7 +170,7 @@ def test_importing_fastad_imports_no_more_than_it_needs():
     code = ("import sys, fastad; fastad.grad(lambda x: x * fastad.math.sin(x))(1.0); "
             "print(*(name for name in sys.argv[1:] if name in sys.modules))")
     heavy = ["scipy", "scipy.special", "optree", "matplotlib", "sympy", "mpmath", "graphviz", "jax", "torch",
-             "fastad.core.special", "fastad.numpy"]
+             "fastad.core.special", "fastad.numpy", "fastad.programs.explain", "fastad.programs.draw"]
     done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True,
                           cwd=PACKAGE.parent)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
