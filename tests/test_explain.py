@@ -225,6 +225,13 @@ def test_arrays_and_guards():
     assert lines[-7].startswith("result[0]  ") and lines[-7].split("  ")[-1].strip() == "1"
 
 
+def test_a_partial_without_a_rule_is_no_zero():
+    steps = (Step(0, "input", (), 1.5, 0.0), Step(1, "jv", (0, 0), 0.5, 1.0))
+    lines = str(explain(Listing("f", steps, (0,), (1,)))).split("\n")
+    assert lines[-2].endswith("adjoint of v0 += (no rule is known for jv by its argument 1)")
+    assert "adjoint of v0 += adjoint of v1 * " in lines[-1]
+
+
 @pytest.mark.parametrize("seeds, expected", [((), 1.0), ((2.0,), 2.0)], ids=["one", "two"])
 def test_seeds(seeds, expected):
     listing = textbook()

@@ -217,6 +217,8 @@ class Contribution:
             return f"adjoint of v{self.target} = {value_text(self.amount, digits)}"
         source, expression = f"adjoint of v{self.step.number}", partial_expression(self.step, self.operand, digits)
         head = f"adjoint of v{self.target} += "
+        if expression is None and rule_row(self.step) is not None:
+            return head + f"(no rule is known for {self.step.operation} by its argument {self.operand + 1})"
         if expression is None:
             return head + f"by the rule of {printable(self.step.operation)} from {source}"
         number = _number(expression)
