@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-SUITES = {"first": "bench.main_job", "arrays": "bench.arrays"}
+SUITES = {"first": "bench.main_job", "arrays": "bench.arrays", "programs": "bench.programs"}
 
 
 def parsed(arguments=None):

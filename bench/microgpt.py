@@ -128,20 +128,27 @@ class Adam:
     def __init__(self, parameters):
         self.shapes = {name: (len(matrix), len(matrix[0])) for name, matrix in parameters.items()}
         self.flat = flattened(parameters)
+        self.start()
+
+    def start(self):
+        """Sets the moving averages to zero."""
         self.mean = np.zeros_like(self.flat)
         self.square = np.zeros_like(self.flat)
         self.steps = 0
 
     def update(self, gradient, rate):
         """Returns the parameters after one step; they and the gradient are dicts of lists of rows."""
-        slope = flattened(gradient)
+        self.move(flattened(gradient), rate)
+        return self.parameters()
+
+    def move(self, slope, rate):
+        """Takes one step along the flat gradient, the corrections of both averages in scalar factors (section 2)."""
         self.steps += 1
         self.mean += (1.0 - BETA_MEAN) * (slope - self.mean)
         self.square += (1.0 - BETA_SQUARE) * (slope * slope - self.square)
-        mean = self.mean / (1.0 - BETA_MEAN**self.steps)
-        square = self.square / (1.0 - BETA_SQUARE**self.steps)
-        self.flat -= rate * mean / (np.sqrt(square) + ADAM_FLOOR)
-        return self.parameters()
+        scale = (1.0 - BETA_SQUARE**self.steps) ** 0.5
+        rate *= scale / (1.0 - BETA_MEAN**self.steps)
+        self.flat -= rate * self.mean / (np.sqrt(self.square) + scale * ADAM_FLOOR)
 
     def parameters(self):
         """Returns the parameters as a dict of lists of rows of floats."""

@@ -164,7 +164,7 @@ def find(name):
         return None
 
 
-def on_namespace(function, namespace):
-    """Returns a copy of a function of ours, with bytecode of its own, whose global name `np` is another namespace."""
-    scope = {**function.__globals__, "np": namespace}
+def on_namespace(function, namespace, name="np"):
+    """Returns a copy of a function of ours, with bytecode of its own, whose global `name` is another namespace."""
+    scope = {**function.__globals__, name: namespace}
     return types.FunctionType(function.__code__.replace(), scope, function.__name__, function.__defaults__)
