@@ -26,6 +26,11 @@ def _library_folders():
     return (_PACKAGE, *(os.path.dirname(module.__file__) + os.sep for module in modules if module is not None))
 
 
+def is_library_file(filename):
+    """Whether code in this file is fastad's or a library's that calls it, not the user's."""
+    return filename.startswith(_library_folders())
+
+
 def _user_frame():
     folders = _library_folders()
     frame = sys._getframe(1)
@@ -75,6 +80,8 @@ _LOST = {
               "keep them in a list or tuple"),
     "hash": ("needs a traced value as a dictionary key or set member, which would freeze its value",
              "use a list and `==`, or a key that does not depend on the value"),
+    "text": ("would freeze a recorded value in a text",
+             "print in the function as it is, outside of fastad.record, or look at F.explain(...)"),
     "pickle": ("would store a traced value, which has no meaning outside its trace",
                "send plain numbers"),
 }

@@ -13,7 +13,7 @@ from .core.functions import (
     acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, ceil, copysign, cos, cosh, degrees, erf, erfc, exp, exp2, expm1, fabs,
     floor, fmod, ldexp, log, log1p, log2, log10, pow, radians, remainder, sin, sinh, sqrt, tan, tanh, trunc, ulp,
 )
-from .core.scalar import Active, plain, stop_gradient
+from .core.scalar import Active, leave, stop_gradient
 from .elementals import apply as _apply
 from .ufuncs import frexp as _frexp
 from .ufuncs import modf as _modf
@@ -49,8 +49,10 @@ def nextafter(x, y, /, **steps):
     """math.nextafter, also of active values; its derivative by x is one."""
     if not _any_active(x, y):
         return _math.nextafter(x, y, **steps)
-    target = _math.nextafter(plain(x), plain(y), **steps)
-    return _apply("nextafter", x, y) if not steps else x + (target - plain(x))
+    if not steps:
+        return _apply("nextafter", x, y)
+    start = leave(x)
+    return x + (_math.nextafter(start, leave(y), **steps) - start)
 
 
 def hypot(*coordinates):
@@ -62,7 +64,7 @@ def hypot(*coordinates):
     largest = 0.0
     for x in coordinates:
         largest = _apply("maximum", largest, fabs(stop_gradient(x)))
-    if not 0.0 < plain(largest) < inf:
+    if not 0.0 < largest < inf:
         return functools.reduce(lambda x, y: _apply("hypot", x, y), coordinates)
     # Divided by a power of two no square overflows, and none that matters is lost.
     scale = exp2(floor(log2(largest)))
@@ -103,7 +105,7 @@ def fsum(seq, /):
         s, a, b = stop_gradient(total), stop_gradient(before), stop_gradient(x)
         part = s - a
         error = error + ((a - (s - part)) + (b - part))
-    return total + error if _math.isfinite(plain(total + error)) else total
+    return total + error if isfinite(total + error) else total
 
 
 def prod(iterable, /, *, start=1):
@@ -136,19 +138,26 @@ def fma(x, y, z, /):
 
 def isclose(a, b, *, rel_tol=1e-09, abs_tol=0.0):
     """math.isclose: a plain bool."""
-    return _math.isclose(plain(a), plain(b), rel_tol=plain(rel_tol), abs_tol=plain(abs_tol))
+    if not _any_active(a, b, rel_tol, abs_tol):
+        return _math.isclose(a, b, rel_tol=rel_tol, abs_tol=abs_tol)
+    if rel_tol < 0.0 or abs_tol < 0.0:
+        raise ValueError("tolerances must be non-negative")
+    if a == b or isinf(a) or isinf(b):
+        return bool(a == b)
+    distance = abs(b - a)
+    return bool(distance <= abs(rel_tol * b) or distance <= abs(rel_tol * a) or distance <= abs_tol)
 
 
 def isfinite(x, /):
     """math.isfinite: a plain bool."""
-    return _math.isfinite(plain(x))
+    return -inf < x < inf if type(x) is Active else _math.isfinite(x)
 
 
 def isinf(x, /):
     """math.isinf: a plain bool."""
-    return _math.isinf(plain(x))
+    return x == inf or x == -inf if type(x) is Active else _math.isinf(x)
 
 
 def isnan(x, /):
     """math.isnan: a plain bool."""
-    return _math.isnan(plain(x))
+    return x != x if type(x) is Active else _math.isnan(x)

@@ -1,6 +1,5 @@
 """NumPy and SciPy ufuncs called on active scalars."""
 
-import math
 import numbers
 
 import numpy as np
@@ -24,7 +23,7 @@ def modf(x):
 
 def frexp(x):
     """Mantissa (active, in [0.5, 1)) and exponent (int) of an active scalar, as math.frexp."""
-    _, exponent = math.frexp(scalar.plain(x))
+    exponent = scalar.exponent(x)
     return apply("ldexp", x, -exponent), exponent
 
 
@@ -48,7 +47,7 @@ def call_ufunc(ufunc, method, inputs, kwargs):
             raise TraceError(f"{code} at {place}: {ufunc.__name__} of an active scalar and {type(x).__name__} is not "
                              "supported; write the loop over the elements")
     if ufunc in _BITWISE and all(scalar.is_whole(x) for x in inputs):
-        return ufunc(*(scalar.plain(x) for x in inputs))
+        return ufunc(*(scalar.leave(x) for x in inputs))
     call = UFUNCS.find(ufunc) or _COMPOSED.get(ufunc)
     if call is None:
         place, code = user_line()

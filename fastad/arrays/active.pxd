@@ -10,6 +10,7 @@ cdef class Storage:
     cdef tuple layout        # (shape, dtype) of the buffer
     cdef int32_t number      # of its adjoint; another one after the buffer was copied
     cdef bint saved          # an instruction or the caller holds the buffer: it must be copied before a write
+    cdef list lent           # copies that stand for views of it, made on a tape for replay
 
 
 cdef class Operand
@@ -23,6 +24,7 @@ cdef class ActiveArray:
     cdef tuple layout        # (shape, dtype) of `array`
     cdef Operand operand     # how an instruction referred to it last
     cdef bint scalar         # it stands for a number: `x += y` makes a new one, as for NumPy's scalars
+    cdef bint lent           # a copy that stands for a view: it must not be written
 
 
 cdef class Operand:
@@ -39,3 +41,5 @@ cdef class Operand:
 
 cdef class Record:
     cdef readonly int32_t out        # storage of the result, -1 if that is a scalar
+
+    cdef object compute(self, values)

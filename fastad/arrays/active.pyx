@@ -14,7 +14,7 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
     NPY_DOUBLE, NPY_FLOAT, PyArray_DATA, PyArray_DESCR, PyArray_DIMS, PyArray_EMPTY, PyArray_IS_C_CONTIGUOUS, PyArray_NBYTES,
     PyArray_NDIM, PyArray_SIZE, PyArray_STRIDES, PyArray_TYPE, PyArray_ZEROS, ndarray,
@@ -27,6 +27,8 @@ from fastad.core.sweeps cimport Recorder, give_back, reverse_sweep, tangent_swee
 from fastad.core.tape cimport (
     OP_ARRAY, OP_EXTRA, OP_GATHER, OP_PUT, CTape, Tape, append, append_structural, constant,
 )
+
+import math
 
 import numpy as np
 
@@ -128,6 +130,18 @@ cdef ActiveArray fresh(CTape* t, ndarray buffer, tuple hint=None):
     return active_on(t, buffer, layout, new_number(t, layout), False)
 
 
+cdef ActiveArray writable_constant(CTape* t, ndarray buffer, fill=None):
+    """A fresh array of plain values, all equal to `fill` if that is given, into which active values may be written."""
+    cdef ActiveArray x = fresh(t, buffer)
+    cdef Copy instruction
+    if t.recording:
+        instruction = Copy.__new__(Copy)
+        instruction.x = operand_of(t, np.array(x.array) if fill is None else fill, True)
+        instruction.out = x.storage.number
+        append_record(t, instruction, 0.0)
+    return x
+
+
 cdef ActiveArray view_of(ActiveArray x, ndarray array):
     """Another array on the storage of x."""
     cdef ActiveArray view = ActiveArray.__new__(ActiveArray, None)
@@ -180,6 +194,8 @@ cdef Operand operand_of(CTape* t, x, bint keep):
     cdef Operand operand = Operand.__new__(Operand)
     cdef ActiveArray active
     operand.slot = t.n
+    if t.recording and isinstance(x, ndarray):
+        x = constant_storage(t, <ndarray>x)
     if type(x) is ActiveArray:
         active = <ActiveArray>x
         check_epoch(t, active)
@@ -285,6 +301,12 @@ cdef class Record:
         """Sets the tangent of the result, instruction i."""
         raise NotImplementedError
 
+    cdef object compute(self, values):
+        """The plain value of the result anew, or a nesting of them; `values` gives the plain value of an Operand. None if the
+        instruction writes into an array that is there.
+        """
+        raise NotImplementedError
+
 
 cdef int32_t append_record(CTape* t, Record instruction, double v) except -1:
     cdef list records = tape_of(t).records
@@ -296,6 +318,7 @@ cdef int32_t append_record(CTape* t, Record instruction, double v) except -1:
         raise
 
 
+include "recording.pxi"
 include "sweep.pxi"
 include "elementwise.pxi"
 include "movement.pxi"

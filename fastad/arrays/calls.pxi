@@ -4,14 +4,18 @@
 cdef class Call(Record):
     """A function of NumPy called with these arguments, Operands in place of arrays; its rule does the rest."""
 
-    cdef object rule
-    cdef object args           # as the user gave them, with an Operand for every active value and every plain array
-    cdef dict kwargs
+    cdef readonly object rule
+    cdef readonly object args  # as the user gave them, with an Operand for every active value and every plain array
+    cdef readonly dict kwargs
     cdef list places           # of the rule's operands: positions among args or names; None for one that is not given
     cdef int several           # position from which on all of args are operands, or -1
     cdef list operands         # for each of the rule's operands what stands for it: an Operand, or a nesting of them
     cdef object results        # kept value, or nesting of them; None if the rule does not ask
-    cdef object outs           # number of the storage of the result, or nesting of them (None for parts without derivative)
+    cdef readonly object outs  # number of the storage of the result, or nesting of them (None for parts without derivative)
+
+    cdef object compute(self, values):
+        args, kwargs = self.arguments(values)
+        return self.rule.function(*args, **kwargs)
 
     def depends(self, Sweep sweep):
         cdef bint found = False
@@ -283,6 +287,8 @@ cdef object noted(CTape* t, value, bint by_value):
         return operand
     if type(value) is Active or type(value) is ndarray:
         operand = operand_of(t, value, True)
+        if t.recording and operand.kind == ARRAY and not by_value:
+            operand.value, operand.buffer = stand_in(operand.value), None
         if operand.kind == SCALAR:
             # Rules ask for shape and dtype.
             operand.value = np.float64(operand.value)
@@ -353,7 +359,7 @@ def record_call(rule, args, dict kwargs, operands, result, bint keep_results):
         if type(result) is float:      # np.real and its kind of a Python float
             result = np.float64(result)
         if not isinstance(result, np.floating):
-            return result
+            return tracked(t, rule.function, tuple(args), kwargs, result) if t.recording else result
         active = scalar_result(t, instruction, result)
         instruction.outs = <int>instruction.out
         if keep_results:
@@ -379,7 +385,7 @@ cdef bint is_view(ndarray array, ActiveArray x) noexcept:
     cdef char* start = <char*>PyArray_DATA(x.looks_at)
     cdef char* at = <char*>PyArray_DATA(array)
     if not start <= at < start + max(<Py_ssize_t>1, <Py_ssize_t>PyArray_NBYTES(x.looks_at)) or PyArray_SIZE(array) == 0 \
-            or PyArray_TYPE(array) != PyArray_TYPE(x.looks_at):
+            or <object>PyArray_DESCR(array) != <object>PyArray_DESCR(x.looks_at):
         return False
     return not overlaps_itself(array)
 
@@ -422,7 +428,7 @@ cdef bint are_views(result, list sources) except -1:
             if not are_views(entry, sources):
                 return False
         return True
-    return type(result) is ndarray and (result.dtype == DOUBLE or result.dtype == SINGLE) \
+    return type(result) is ndarray and (result.dtype == DOUBLE or result.dtype == SINGLE or current_tape().recording) \
         and (PyArray_SIZE(<ndarray>result) == 0 or base_of(<ndarray>result, sources) is not None)
 
 
@@ -447,6 +453,9 @@ cdef tuple wrapped(CTape* t, result, bint keep):
         parts = [wrapped(t, entry, keep) for entry in result]
         return nested_as(result, [part[0] for part in parts]), [part[1] for part in parts], [part[2] for part in parts]
     if not isinstance(result, (ndarray, np.floating)) or result.dtype.kind in "iub":
+        if t.recording and isinstance(result, (ndarray, np.generic, int)):
+            x = tracked_storage(t, result)
+            return x, <int>x.storage.number, x.array
         return result, None, result
     check_dtype(result.dtype)
     array = np.asarray(result)

@@ -215,12 +215,13 @@ cdef ndarray quick_unary(int op, object ufunc, x):
 cdef class Elementwise(Record):
     """One row of the op table on arrays, of one operand or two."""
 
-    cdef int op
-    cdef int arity
-    cdef Operand x
-    cdef Operand y
+    cdef readonly int op
+    cdef readonly int arity
+    cdef readonly Operand x
+    cdef readonly Operand y
     cdef object v              # the result if a partial needs it
     cdef tuple layout          # of the result
+    cdef readonly object ufunc # what computes the values; None but on a tape for replay
 
     def depends(self, Sweep sweep):
         cdef bint found = ((partials[self.op][0].form and sweep.wants(self.x))
@@ -228,6 +229,9 @@ cdef class Elementwise(Record):
         if found:
             (<RecordingSweep>sweep).mark(self.out)
         return found
+
+    cdef object compute(self, values):
+        return self.ufunc(values(self.x)) if self.arity == 1 else self.ufunc(values(self.x), values(self.y))
 
     cdef object products(self, Sweep sweep, int64_t i, int k, w):
         """w times the partial by operand k."""
@@ -280,11 +284,13 @@ cdef object elementwise(int op, object ufunc, x, y, int arity):
         v = ufunc(a, b) if arity > 1 else ufunc(a)
         if v is NotImplemented:
             return v
-        return record_elementwise(t, op, x, y, arity, v, False)
-    return record_elementwise(t, op, x, y, arity, v, True)
+        if t.recording and not is_floating(v):
+            return tracked(t, ufunc, (x,) if arity == 1 else (x, y), {}, v)
+        return record_elementwise(t, op, ufunc, x, y, arity, v, False)
+    return record_elementwise(t, op, ufunc, x, y, arity, v, True)
 
 
-cdef object record_elementwise(CTape* t, int op, x, y, int arity, v, bint quick):
+cdef object record_elementwise(CTape* t, int op, object ufunc, x, y, int arity, v, bint quick):
     """The active value of an operation whose value is v; `quick` if that is a new array with the layout of an active operand."""
     cdef Elementwise instruction
     cdef Partial* by_x = &partials[op][0]
@@ -294,10 +300,12 @@ cdef object record_elementwise(CTape* t, int op, x, y, int arity, v, bint quick)
     cdef int needs = (by_x.needs if x_active else 0) | (by_y.needs if y_active else 0)
     cdef tuple hint = (<ActiveArray>x).layout if type(x) is ActiveArray else (<ActiveArray>y).layout if type(y) is ActiveArray else None
     cdef ActiveArray result
-    if not x_active and not y_active:
+    if not x_active and not y_active and not t.recording:
         return constant_result(t, v)
     instruction = Elementwise.__new__(Elementwise)
     instruction.op, instruction.arity = op, arity
+    if t.recording:
+        instruction.ufunc = ufunc
     instruction.x = shared_operand(t, x, needs & NEEDS_X)
     if arity > 1:
         instruction.y = shared_operand(t, y, needs & NEEDS_Y)
@@ -566,9 +574,13 @@ def set_rules(rules_of_opcode, rules_of_special, functions):
 cdef class SpecialElementwise(Record):
     """One special row of the op table on arrays."""
 
-    cdef int row
-    cdef list operands
+    cdef readonly int row
+    cdef readonly list operands
     cdef object v
+    cdef readonly object ufunc
+
+    cdef object compute(self, values):
+        return self.ufunc(*[values(operand) for operand in self.operands])
 
     def depends(self, Sweep sweep):
         cdef bint found = False
@@ -608,7 +620,9 @@ def apply_special_row(int row, ufunc, operands):
     cdef list parts = [as_operand(x) for x in operands]
     cdef object v = ufunc(*[plain_value(t, x) for x in parts])
     cdef ActiveArray result
-    if not any([is_traced(x) and rule is not None for x, rule in zip(parts, _rules_of_special(row))]):
+    if t.recording:
+        instruction.ufunc = ufunc
+    elif not any([is_traced(x) and rule is not None for x, rule in zip(parts, _rules_of_special(row))]):
         return constant_result(t, v)
     instruction.row, instruction.operands = row, [operand_of(t, x, True) for x in parts]
     for x, rule, k in zip(parts, _rules_of_special(row), range(len(parts))):

@@ -94,9 +94,20 @@ def call_function(function, args, kwargs):
     if rule is not None:
         return _call_with_rule(function, rule, args, kwargs)
     if function in TRACKED or function in _PLAIN:
-        args, kwargs = active.plain_arguments(args, kwargs)
-        return function(*args, **kwargs)
+        return _without_derivative(function, args, kwargs)
     raise _unsupported(function)
+
+
+def _without_derivative(function, args, kwargs):
+    """A call whose result has derivative zero: plain, on a tape for replay recorded unless it depends on shapes alone."""
+    if scalar.recording() and function in _TEXT:
+        from ..errors import turned_into
+        raise turned_into("text", f"{function.__name__}(x)")
+    plain_args, plain_kwargs = active.plain_arguments(args, kwargs)
+    result = function(*plain_args, **plain_kwargs)
+    if not scalar.recording() or function in _PLAIN:
+        return result
+    return active.record_tracked(function, args, kwargs, result)
 
 
 def _unsupported(function):
@@ -158,6 +169,7 @@ def _call_with_rule(function, rule, args, kwargs):
             args[index] = _as_operand(function, where, where.name(index), value)
         elif isinstance(value, np.ndarray) and type(value) is not np.ndarray:
             active.refuse_subclass(value)
+    found = found or scalar.recording()
     for name, value in kwargs.items():
         if holds_active(value):
             if name in where.operands:
@@ -187,7 +199,9 @@ def _as_operand(function, where, name, value):
 def _not_an_operand(function, name, value):
     """An active value given for a parameter by which a function has no derivative: TraceError unless it is a whole number."""
     if type(value) is Active and scalar.is_whole(value):
-        return scalar.plain(value)
+        return scalar.leave(value)
+    if type(value) is ActiveArray and value.dtype.kind in "iub":
+        return value
     if isinstance(value, (list, tuple)):
         return type(value)(_not_an_operand(function, name, entry) if holds_active(entry) else entry for entry in value)
     place, code = user_line()
@@ -197,8 +211,10 @@ def _not_an_operand(function, name, value):
 
 # ---- functions that need no rule -----------------------------------------------------------------------------------------------
 
-_PLAIN = {np.array_repr, np.array_str, np.array2string, np.iscomplexobj, np.isrealobj, np.shape, np.ndim, np.size, np.result_type,
-          np.can_cast, np.common_type, np.min_scalar_type, np.broadcast_shapes, np.may_share_memory, np.shares_memory}
+_TEXT = {np.array_repr, np.array_str, np.array2string}
+_PLAIN = {*_TEXT, np.iscomplexobj, np.isrealobj, np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.common_type,
+          np.min_scalar_type, np.broadcast_shapes, np.may_share_memory, np.shares_memory, np.einsum_path, np.diag_indices_from,
+          np.tril_indices_from, np.triu_indices_from}
 
 
 def _constant(function):
@@ -275,10 +291,10 @@ def fill_diagonal(a, val, wrap=False):
 def where(condition, *choices):
     """np.where: with the condition alone the places where it holds, which have derivative zero."""
     if not choices:
-        return np.nonzero(active.plain(condition))
-    rule = RULES[np.where]
-    condition = active.plain(condition)
-    return _call_with_rule(np.where, rule, (condition, *choices), {})
+        return _without_derivative(np.nonzero, (condition,), {})
+    if is_active(condition) and scalar.recording():
+        condition = condition if getattr(condition, "dtype", None) == np.bool_ else np.not_equal(condition, 0)
+    return _call_with_rule(np.where, RULES[np.where], (active.plain(condition) if not scalar.recording() else condition, *choices), {})
 
 
 def stack(arrays, axis=0, **kwargs):
@@ -421,8 +437,15 @@ def _elementwise(ufunc, operands):
         return _SEVERAL[ufunc](*operands)
     if ufunc.types and all(kind.split("->")[1] in _WHOLE for kind in ufunc.types):
         # Decisions about elements, exponents: derivative zero.
-        return ufunc(*(active.plain(x) for x in operands))
+        return _without_derivative(ufunc, operands, {})
+    if scalar.recording() and all(_is_whole(x) for x in operands):
+        return _without_derivative(ufunc, operands, {})
     return partials.call(ufunc, operands)
+
+
+def _is_whole(x):
+    """Whether x is a whole number or a decision, or an array of them."""
+    return isinstance(x, (int, np.integer, np.bool_)) or getattr(getattr(x, "dtype", None), "kind", "f") in "iub"
 
 
 _WHOLE = {"?", "i", "l", "q", "b", "B"}
@@ -433,14 +456,22 @@ def _divmod(x, y):
 
 
 def _modf(x):
-    whole, plain = np.trunc(x), active.plain(x)
-    infinite = np.isinf(plain)
-    return np.where(infinite, np.copysign(0.0, plain), x - np.where(infinite, 0.0, whole)), whole
+    whole, infinite = np.trunc(x), np.isinf(x)
+    return np.where(infinite, np.copysign(0.0, active.stop_gradient(x)), x - np.where(infinite, 0.0, whole)), whole
 
 
 def _frexp(x):
-    _, exponent = np.frexp(active.plain(x))
+    exponent = _without_derivative(_exponent, (x,), {})
     return np.ldexp(x, -exponent), exponent
+
+
+def _exponent(x):
+    return np.frexp(x)[1]
+
+
+def converted(x, dtype):
+    """Plain values in another type, of which one is a whole number or a decision."""
+    return np.asarray(x).astype(dtype)[()]
 
 
 _SEVERAL = {np.divmod: _divmod, np.modf: _modf, np.frexp: _frexp}
@@ -493,10 +524,10 @@ def _astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
     dtype = np.dtype(dtype)
     if dtype == x.dtype:
         return x.copy() if copy else x
-    if dtype in (np.float64, np.float32):
+    if dtype in (np.float64, np.float32) and x.dtype.kind == "f":
         return active.convert(x, dtype)
-    if dtype.kind in "iub":
-        return active.plain(x).astype(dtype)
+    if dtype.kind in "iub" or x.dtype.kind in "iub" and scalar.recording():
+        return _without_derivative(converted, (x, dtype), {})
     place, code = user_line()
     raise TraceError(f"{code} at {place}: active arrays are float64 or float32, not {dtype}")
 
@@ -577,5 +608,5 @@ for _name in ("tobytes", "tofile", "dump", "dumps", "byteswap", "setflags", "res
 
 COMPOSED[np.where] = where
 active.set_protocol(partials.opcodes, call_ufunc, call_function, array, _METHODS)
-scalar.set_array_hooks(ActiveArray, np.dtype(np.float64), call_ufunc, call_function)
+scalar.set_array_hooks(ActiveArray, np.dtype(np.float64), call_ufunc, call_function, active.compare)
 partials.UFUNCS.find(np.add)

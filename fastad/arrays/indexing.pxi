@@ -30,17 +30,18 @@ def array_of_scalars(scalars):
     for scalar in scalars:
         if type(scalar) is not Active and not PyFloat_CheckExact(scalar) and not PyLong_CheckExact(scalar):
             return None
-    buffer = np.empty(len(scalars))
-    x = fresh(t, buffer)
-    data = <double*>PyArray_DATA(x.array)
+    buffer = np.zeros(len(scalars))
+    data = <double*>PyArray_DATA(buffer)
+    for k, scalar in enumerate(scalars):
+        if type(scalar) is not Active:
+            data[k] = scalar
+    x = writable_constant(t, buffer)
     for k, scalar in enumerate(scalars):
         if type(scalar) is Active:
             slot = slot_in(t, scalar)
             append(t, OP_EXTRA, slot, 0, 0.0)
             append_structural(t, OP_PUT, x.storage.number, <int32_t>k, 0.0)
             data[k] = t.v[slot]
-        else:
-            data[k] = scalar
     return x
 
 
@@ -60,7 +61,7 @@ cdef inline Py_ssize_t place_of(ActiveArray x, key) except -2:
 
 cdef bint is_index(key) except -1:
     """Whether a key, or an entry of one, is a basic one: it makes a view, or reads one element."""
-    return key is None or key is Ellipsis or isinstance(key, slice) or (not isinstance(key, (bool, np.bool_, ndarray, list, tuple))
+    return key is None or key is Ellipsis or isinstance(key, slice) or (not isinstance(key, (bool, np.bool_, ndarray, list, tuple, ActiveArray))
                                                                         and hasattr(key, "__index__"))
 
 
@@ -70,6 +71,9 @@ cdef object plain_key(CTape* t, key):
         return tuple([plain_key(t, entry) for entry in key])
     if type(key) is Active:
         return key.__index__()
+    if is_tracked(key):
+        # As an index, but for bool, an element counts as a whole number: recorded too, unless it makes a view.
+        return key
     if type(key) is ActiveArray:
         raise IndexError("arrays used as indices must be of integer (or boolean) type")
     if isinstance(key, slice):
@@ -77,9 +81,11 @@ cdef object plain_key(CTape* t, key):
             return slice(*[plain_key(t, entry) for entry in (key.start, key.stop, key.step)])
         return key
     if isinstance(key, list):
+        if any([type(entry) is ActiveArray for entry in key]):
+            return plain_key(t, _array_of(key))
         return np.array([plain_key(t, entry) for entry in key], dtype=np.intp if not key else None)
     if isinstance(key, ndarray):
-        return np.array(key)
+        return key if t.recording else np.array(key)
     return key
 
 
@@ -123,6 +129,8 @@ cdef object get_item(ActiveArray x, key):
             result.scalar = True
             return result
         return wrap(t, gather(t, x, (<char*>PyArray_DATA(part) - <char*>PyArray_DATA(x.looks_at)) >> 3))
+    if t.recording:
+        return selected(t, x, key)
     part = x.array[key]
     if type(part) is not ndarray:
         # One element at index arrays without dimensions.
@@ -132,6 +140,29 @@ cdef object get_item(ActiveArray x, key):
     instruction.x, instruction.key, instruction.out = operand_of(t, x, False), key, result.storage.number
     append_record(t, instruction, 0.0)
     return result
+
+
+cdef object selected(CTape* t, ActiveArray x, key):
+    """The elements at an index with arrays, which are recorded themselves: they may be others in a replay."""
+    cdef Selection instruction = Selection.__new__(Selection)
+    cdef ActiveArray result
+    instruction.x, instruction.key = operand_of(t, x, False), noted_key(t, key)
+    part = x.array[filled(instruction.key, value_now)]
+    if isinstance(part, np.float64):
+        return scalar_result(t, instruction, part)
+    result = fresh_of_any_type(t, np.array(part, order="C"))
+    result.scalar = type(part) is not ndarray
+    instruction.out = result.storage.number
+    append_record(t, instruction, 0.0)
+    return lend(x, result) if is_whole_numbers(key) else result
+
+
+cdef bint is_whole_numbers(key) except -1:
+    """Whether an index would make a view if its recorded whole numbers were plain ones."""
+    for entry in key if type(key) is tuple else (key,):
+        if not is_index(entry) and not (is_tracked(entry) and entry.ndim == 0 and entry.dtype.kind != "b"):
+            return False
+    return True
 
 
 cdef int set_item(ActiveArray x, key, value) except -1:
@@ -153,8 +184,14 @@ cdef int write(CTape* t, ActiveArray x, key, value) except -1:
     cdef ActiveArray target
     cdef bint basic = is_basic(key)
     value = as_operand(value)
+    if not basic and t.recording:
+        if np.ndim(value) == 0 and is_mask(key):
+            # Where the mask does not set a shape it need not guard one.
+            key = np.reshape(key, key.shape + (1,) * (PyArray_NDIM(x.array) - key.ndim))
+            return write(t, x, Ellipsis, np.where(key, value, x))
+        key = noted_key(t, key)
     plain = plain_value(t, value)
-    part = x.array[view_key(key) if basic else key]
+    part = x.array[view_key(key) if basic else filled(key, value_now)]
     shape = np.shape(part)
     if np.iscomplexobj(plain):
         raise TypeError("complex values can not be written into a real array; use x.real or x.imag")
@@ -174,9 +211,12 @@ cdef int write(CTape* t, ActiveArray x, key, value) except -1:
         target = view_of(x, part)
         instruction.target = operand_of(t, target, False)
     else:
-        x.array[key] = plain
+        x.array[filled(key, value_now)] = plain
         instruction.target, instruction.key = operand_of(t, x, False), key
-        instruction.lost = overwritten(x.array, key, shape) if source.kind != CONSTANT else None
+        if holds_operand(key):
+            instruction.lost = lost_recorded(t, x, key, shape)
+        else:
+            instruction.lost = overwritten(x.array, key, shape) if source.kind != CONSTANT else None
     instruction.x, instruction.out = source, x.storage.number
     append_record(t, instruction, 0.0)
     return 0
@@ -224,11 +264,39 @@ cdef object overwritten(ndarray array, key, shape):
     return lost if lost.any() else None
 
 
+cdef bint is_mask(key) except -1:
+    return (type(key) is ActiveArray or type(key) is ndarray) and key.dtype.kind == "b"
+
+
+def lost_elements(shape, written, *key):
+    """The mask, in the shape of what is written, of elements that later ones at the same place write over."""
+    places, order = np.zeros(shape, np.intp), np.arange(math.prod(written)).reshape(written)
+    places[key] = order
+    return places[key] != order
+
+
+cdef object lost_recorded(CTape* t, ActiveArray x, key, shape):
+    """The recorded mask of elements that are overwritten, as an Operand; None where an index can not meet an element twice."""
+    cdef tuple entries = key if type(key) is tuple else (key,)
+    cdef Tracked instruction
+    cdef ActiveArray mask
+    if not any([type(entry) is Operand and (<Operand>entry).layout[1].kind != "b" and (<Operand>entry).layout[0]
+                for entry in entries]):
+        return None
+    instruction = Tracked.__new__(Tracked)
+    instruction.function, instruction.args, instruction.kwargs = lost_elements, [x.layout[0], shape, *entries], {}
+    mask = tracked_storage(t, lost_elements(x.layout[0], shape, *[filled(entry, value_now) for entry in entries]))
+    instruction.outs = <int>mask.storage.number
+    append_record(t, instruction, 0.0)
+    return operand_of(t, mask, True)
+
+
 cdef int assign_whole(ActiveArray x, result) except -1:
     """x[...] = result for an operation in place; `result`, which nothing else refers to, gives its buffer to x if it fits."""
     cdef CTape* t = tape_in_progress()
     cdef ActiveArray y
     check_epoch(t, x)
+    check_lent(x)
     values(x)
     if type(result) is ActiveArray:
         y = <ActiveArray>result

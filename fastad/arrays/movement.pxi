@@ -5,7 +5,10 @@
 cdef class Copy(Record):
     """A storage with the elements, and perhaps in the dtype, of an operand; of an input without operand."""
 
-    cdef Operand x
+    cdef readonly Operand x
+
+    cdef object compute(self, values):
+        return values(self.x)
 
     def depends(self, Sweep sweep):
         cdef bint found = self.x is not None and sweep.wants(self.x)
@@ -28,7 +31,8 @@ cdef ActiveArray copied(CTape* t, x, dtype=None):
     cdef Copy instruction = Copy.__new__(Copy)
     cdef ndarray array = plain_value(t, x)
     cdef ActiveArray result
-    result = fresh(t, np.array(array, dtype=dtype, order="C"))
+    array = np.array(array, dtype=dtype, order="C")
+    result = fresh_of_any_type(t, array) if t.recording else fresh(t, array)
     if type(x) is ActiveArray:
         instruction.x = operand_of(t, x, False)
         instruction.out = result.storage.number
@@ -42,6 +46,7 @@ cdef int make_writable(CTape* t, ActiveArray x) except -1:
     cdef Copy instruction
     cdef Operand source
     cdef int32_t number
+    check_lent(x)
     if storage.saved:
         source = Operand.__new__(Operand)
         source.kind, source.number, source.layout, source.slot = ARRAY, storage.number, storage.layout, t.n
@@ -59,10 +64,10 @@ cdef int make_writable(CTape* t, ActiveArray x) except -1:
 cdef class Assign(Record):
     """Elements of a storage, all or those at a key, become those of an operand."""
 
-    cdef Operand target        # the part that is written; with a key, the part that the key indexes
-    cdef object key            # plain index arrays or masks, None if the whole target is written
+    cdef readonly Operand target   # the part that is written; with a key, the part that the key indexes
+    cdef readonly object key       # plain index arrays or masks, or Operands; None if the whole target is written
     cdef object lost           # mask of the elements of the source that others written later replaced, None if none
-    cdef Operand x
+    cdef readonly Operand x
     cdef tuple shape           # of what is written
 
     def depends(self, Sweep sweep):
@@ -74,18 +79,26 @@ cdef class Assign(Record):
         if sweep.get(self.target) is None:
             return
         part = sweep.writable(self.target)
-        key = ... if self.key is None else self.key
+        key = ... if self.key is None else filled(self.key, sweep.value)
         # Index arrays select a copy; a view must be copied before it is set to zero.
         w = np.positive(part[key]) if self.key is None else part[key]
         part[key] = 0.0
-        sweep.add(self.x, w if self.lost is None else np.where(self.lost, 0.0, w))
+        lost = filled(self.lost, sweep.value)
+        sweep.add(self.x, w if lost is None else np.where(lost, 0.0, w))
 
     def tangent(self, Sweep sweep, int64_t i):
         t = sweep.get(self.x)
         if t is not None and self.x.kind == ARRAY and self.x.number == self.target.number:
             t = np.positive(t)
         if t is not None or sweep.get(self.target) is not None:
-            sweep.writable(self.target)[... if self.key is None else self.key] = 0.0 if t is None else t
+            key = ... if self.key is None else filled(self.key, sweep.value)
+            sweep.writable(self.target)[key] = 0.0 if t is None else t
+
+    cdef object compute(self, values):
+        target, x = values(self.target), values(self.x)
+        if self.x.kind == ARRAY and self.x.number == self.target.number:
+            x = np.array(x)
+        target[... if self.key is None else filled(self.key, values)] = x
 
 
 @cython.final
@@ -93,7 +106,10 @@ cdef class Assign(Record):
 cdef class Total(Record):
     """The sum of all elements: what most functions end with, without the price of a call of the rule for np.sum."""
 
-    cdef Operand x
+    cdef readonly Operand x
+
+    cdef object compute(self, values):
+        return np.sum(values(self.x))
 
     def depends(self, Sweep sweep):
         cdef bint found = sweep.wants(self.x)
@@ -122,10 +138,13 @@ cdef object total(ActiveArray x):
 
 @cython.final
 cdef class Selection(Record):
-    """An array of the elements of an operand at a key of plain index arrays or masks."""
+    """The elements of an operand at a key of index arrays or masks: plain ones, or Operands."""
 
-    cdef Operand x
-    cdef object key
+    cdef readonly Operand x
+    cdef readonly object key
+
+    cdef object compute(self, values):
+        return values(self.x)[filled(self.key, values)]
 
     def depends(self, Sweep sweep):
         cdef bint found = sweep.wants(self.x)
@@ -137,15 +156,17 @@ cdef class Selection(Record):
         w = sweep.take(self.out, i)
         if w is not None and sweep.wants(self.x):
             # In place: a loop that takes a few elements at a time from a long array stays linear.
-            add_at(sweep.writable(self.x), self.key, w)
+            add_at(sweep.writable(self.x), filled(self.key, sweep.value), w)
 
     def tangent(self, Sweep sweep, int64_t i):
         t = sweep.get(self.x)
-        sweep.put(self.out, i, None if t is None else t[self.key])
+        sweep.put(self.out, i, None if t is None else t[filled(self.key, sweep.value)])
 
 
 cdef int add_at(array, key, w) except -1:
     """array[key] += w, where an element may be met any number of times."""
+    if type(array) is ActiveArray and current_tape().recording:
+        return add_at_recorded(current_tape(), <ActiveArray>array, key, w)
     if type(key) is ndarray and (<ndarray>key).dtype.kind == "b":
         array[key] += w
     elif type(array) is ndarray:

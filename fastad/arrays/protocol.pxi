@@ -165,6 +165,39 @@ cdef class ActiveArray:
     def __rdivmod__(self, x):
         return x // self, x % self
 
+    def __and__(self, y):
+        return bitwise(np.bitwise_and, self, y)
+
+    def __rand__(self, x):
+        return bitwise(np.bitwise_and, x, self)
+
+    def __or__(self, y):
+        return bitwise(np.bitwise_or, self, y)
+
+    def __ror__(self, x):
+        return bitwise(np.bitwise_or, x, self)
+
+    def __xor__(self, y):
+        return bitwise(np.bitwise_xor, self, y)
+
+    def __rxor__(self, x):
+        return bitwise(np.bitwise_xor, x, self)
+
+    def __lshift__(self, y):
+        return bitwise(np.left_shift, self, y)
+
+    def __rlshift__(self, x):
+        return bitwise(np.left_shift, x, self)
+
+    def __rshift__(self, y):
+        return bitwise(np.right_shift, self, y)
+
+    def __rrshift__(self, x):
+        return bitwise(np.right_shift, x, self)
+
+    def __invert__(self):
+        return _call_ufunc(np.invert, "__call__", (self,), {})
+
     def __matmul__(self, y):
         return _call_function(np.matmul, (self, as_operand(y)), {}) if is_operand(y) else NotImplemented
 
@@ -187,18 +220,23 @@ cdef class ActiveArray:
     # Decisions and whole numbers: the value leaves to Python.
 
     def __richcmp__(self, y, int op):
-        cdef CTape* t = tape_in_progress()
-        if not is_operand(y):
-            return NotImplemented
-        return _comparisons[op](plain_value(t, self), plain_value(t, as_operand(y)))
+        return compared(self, y, op)
 
     def __bool__(self):
-        return bool(plain_value(tape_in_progress(), self))
+        cdef CTape* t = tape_in_progress()
+        if t.recording and PyArray_SIZE(self.array) == 1:
+            return bool(leave(compared(self, 0, Py_NE)))
+        return bool(plain_value(t, self))
 
     def __int__(self):
-        return int(plain_value(tape_in_progress(), self))
+        cdef CTape* t = tape_in_progress()
+        if t.recording and PyArray_SIZE(self.array) == 1:
+            return int(leave(self if is_tracked(self) else np.trunc(self)))
+        return int(plain_value(t, self))
 
     def __index__(self):
+        if is_tracked(self) and self.layout[1].kind != "b" and not self.layout[0]:
+            return int(leave(self))
         raise TypeError("only integer scalar arrays can be converted to a scalar index")
 
     def __round__(self, digits=None):
@@ -207,6 +245,8 @@ cdef class ActiveArray:
     # What would lose the derivative.
 
     def __float__(self):
+        if is_tracked(self) and PyArray_SIZE(self.array) == 1:
+            return float(leave(self))
         raise turned_into("float", "float(x)")
 
     def __complex__(self):
@@ -216,6 +256,8 @@ cdef class ActiveArray:
         raise TypeError("unhashable type: 'ActiveArray'")
 
     def __array__(self, *args, **kwargs):
+        if is_tracked(self):
+            return np.array(leave(self), *args, **kwargs)
         raise turned_into("array", "np.asarray(x)")
 
     def __reduce_ex__(self, protocol):
@@ -247,7 +289,7 @@ cdef class ActiveArray:
             yield get_item(self, k)
 
     def __contains__(self, value):
-        return value in plain_value(tape_in_progress(), self)
+        return bool(np.any(compared(self, value, Py_EQ)))
 
     def __getitem__(self, key):
         return get_item(self, key)
@@ -345,13 +387,43 @@ cdef class ActiveArray:
     def __repr__(self):
         if self.epoch != current_tape().epoch:
             return "ActiveArray(of an ended trace)"
+        if current_tape().recording:
+            return f"ActiveArray(recorded, shape {self.layout[0]}, {self.layout[1]})"
         return f"Active{np.array_repr(values(self))}"
 
     def __str__(self):
-        return str(plain_value(tape_in_progress(), self))
+        return str(printed(self))
 
     def __format__(self, spec):
-        return format(plain_value(tape_in_progress(), self), spec)
+        return format(printed(self), spec)
+
+
+cdef object compared(ActiveArray x, y, int op):
+    """x compared with y: plain decisions about elements, on a tape for replay recorded ones."""
+    cdef CTape* t = tape_in_progress()
+    if not is_operand(y):
+        return NotImplemented
+    y = as_operand(y)
+    result = _comparisons[op](plain_value(t, x), plain_value(t, y))
+    return tracked(t, _comparisons[op], (x, y), {}, result) if t.recording else result
+
+
+def compare(x, y, int op):
+    """The comparison (Py_LT and so on) of an active scalar with an array, on a tape for replay."""
+    cdef CTape* t = tape_in_progress()
+    return tracked(t, _comparisons[op], (x, y), {}, _comparisons[op](plain_value(t, x), plain_value(t, y)))
+
+
+cdef object bitwise(ufunc, x, y):
+    return _call_ufunc(ufunc, "__call__", (as_operand(x), as_operand(y)), {}) if is_operand(x) and is_operand(y) else NotImplemented
+
+
+cdef object printed(ActiveArray x):
+    """The values that a text is made of; on a tape for replay the text would be of one run only."""
+    cdef CTape* t = tape_in_progress()
+    if t.recording:
+        raise turned_into("text", "str(x)")
+    return plain_value(t, x)
 
 
 @cython.final
@@ -380,7 +452,7 @@ def plain(x):
 
 def constant_array(array):
     """An active copy of a plain array, with derivative zero: active values can be written into it."""
-    return fresh(tape_in_progress(), np.array(array, order="C"))
+    return writable_constant(tape_in_progress(), np.array(array, order="C"))
 
 
 def convert(x, dtype):

@@ -295,7 +295,11 @@ cdef class RecordingSweep(Sweep):
             self.marked[number] = 1
 
     cdef ActiveArray same_tape(self, ndarray value, ndarray buffer, int32_t number):
-        cdef ActiveArray x = active_on(self.target, buffer, <tuple>self.tape.storages[number], number, True)
+        cdef ActiveArray x
+        if buffer is None:
+            # A stand-in without values.
+            buffer = value
+        x = active_on(self.target, buffer, <tuple>self.tape.storages[number], number, True)
         return x if value is buffer else view_of(x, value)
 
     def value(self, Operand operand):
@@ -320,7 +324,7 @@ cdef class RecordingSweep(Sweep):
         cdef tuple layout = <tuple>self.tape.storages[number]
         cdef object array = self.arrays[number]
         if array is None:
-            array = fresh(self.target, np.zeros(layout[0], layout[1]), layout)
+            array = writable_constant(self.target, np.zeros(layout[0], layout[1]), 0.0)
         elif not self.owned[number]:
             array = copied(self.target, array)
         self.arrays[number], self.owned[number] = array, 1

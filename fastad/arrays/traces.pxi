@@ -1,13 +1,14 @@
 # What the transforms ask of arrays: inputs, results as they leave, sweeps.
 
 from fastad.core.scalar import Trace
+from fastad.core.scalar import leave as _leave_scalar
 from fastad.core.scalar import stop_gradient as _stop_scalar
 
 
 cdef ActiveArray input_array(CTape* t, ndarray buffer):
-    """A fresh independent, on a buffer that is the caller's."""
+    """A fresh independent, on a buffer that is the caller's; on a tape for replay of any type of number."""
     cdef Copy instruction = Copy.__new__(Copy)
-    cdef ActiveArray x = fresh(t, buffer)
+    cdef ActiveArray x = fresh_of_any_type(t, buffer) if t.recording else fresh(t, buffer)
     x.storage.saved = True
     instruction.out = x.storage.number
     append_record(t, instruction, 0.0)
@@ -89,8 +90,12 @@ def snapshot(x):
 
 def stop_gradient(x):
     """x with derivative zero."""
+    cdef CTape* t
     if type(x) is ActiveArray:
-        return fresh(tape_in_progress(), plain_value(tape_in_progress(), x).copy())
+        t = tape_in_progress()
+        if t.recording:
+            return x if is_tracked(x) else elementwise(OP_STOP_GRADIENT, np.positive, x, None, 1)
+        return fresh(t, plain_value(t, x).copy())
     return _stop_scalar(x)
 
 
@@ -236,3 +241,21 @@ def record_reverse(Tape tape, list inputs, list outputs, list adjoints):
     finally:
         # The two refer to each other.
         sweep.recorder.sweep = None
+
+
+# ---- what recording for replay asks -----------------------------------------------------------------------------------------
+
+def as_number(ActiveArray x):
+    """An array without dimensions as what stands for a number of NumPy's: `x += y` makes a new one."""
+    x.scalar = True
+    return x
+
+
+def is_number(ActiveArray x):
+    """Whether an array stands for a number of NumPy's."""
+    return x.scalar
+
+
+def plain_operand(ndarray array):
+    """A plain array as an active one of the tape in progress, which is recorded for replay."""
+    return constant_storage(tape_in_progress(), array)

@@ -38,4 +38,5 @@ cdef object wrap(CTape* t, int32_t slot)
 cdef int32_t slot_in(CTape* t, object x) except -1
 cdef int32_t record(CTape* t, int opcode, int32_t a, int32_t b) except -1
 cdef int32_t record_special(CTape* t, int row, int32_t x, int32_t y, int32_t z, int32_t u) except -1
+cdef double rounded(double v, int how) noexcept nogil
 cdef double value_by_opcode(int opcode, double x, double y) noexcept nogil

@@ -9,13 +9,15 @@ cimport cython
 from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, PyObject_RichCompare
 from cpython.float cimport PyFloat_AS_DOUBLE
 from cpython.ref cimport PyObject
-from libc.math cimport NAN
+from libc.math cimport NAN, ceil, floor, frexp, rint, trunc
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
 from fastad.core.tape cimport (
-    LITERALS, OP_ARRAY, OP_CONSTANT, OP_EXTRA, OP_GATHER, OP_INPUT, OP_SPECIAL, Constant, CTape, Tape, append, constant, write,
+    AS_IT_IS, CEILED, EXPONENT, FLOORED, IS_WHOLE, LITERALS, NEAREST, OP_ARRAY, OP_CONSTANT, OP_EXTRA, OP_GATHER, OP_GUARD_EQUAL,
+    OP_GUARD_LESS, OP_GUARD_LESS_EQUAL, OP_GUARD_VALUE, OP_INPUT, OP_SPECIAL, TRUNCATED, Constant, CTape, Tape, append,
+    append_structural, constant, write,
 )
 
 import math as _math
@@ -240,18 +242,84 @@ cdef int32_t record(CTape* t, int op, int32_t a, int32_t b) except -1:
     return append(t, op, a, b, value_of(op, t.v[a], t.v[b]))
 
 
+# ---- what leaves to Python: on a tape that is recorded for replay each decision is a guard -----------------------------------
+
+cdef double rounded(double v, int how) noexcept nogil:
+    """The number that leaves, as a guard compares it."""
+    cdef int exponent
+    if how == TRUNCATED:
+        return trunc(v)
+    if how == FLOORED:
+        return floor(v)
+    if how == CEILED:
+        return ceil(v)
+    if how == NEAREST:
+        return rint(v)
+    if how == IS_WHOLE:
+        return v == floor(v) and v - v == 0.0
+    if how == EXPONENT:
+        return frexp(v, &exponent) * 0.0 + exponent
+    return v
+
+
+cdef inline double leaving(Active x, int how) except? -1.0:
+    """The value of an active scalar of which a decision is made that depends on no more than the value rounded so."""
+    cdef CTape* t = tape_in_progress()
+    cdef int32_t slot = own_slot(t, x)
+    if t.recording:
+        append_structural(t, OP_GUARD_VALUE, slot, how, rounded(t.v[slot], how))
+    return t.v[slot]
+
+
+cdef bint decided(CTape* t, int op, int32_t a, int32_t b) except -1:
+    """The outcome of a comparison, noted as a guard."""
+    cdef bint outcome
+    if op == OP_GUARD_LESS:
+        outcome = t.v[a] < t.v[b]
+    elif op == OP_GUARD_LESS_EQUAL:
+        outcome = t.v[a] <= t.v[b]
+    else:
+        outcome = t.v[a] == t.v[b]
+    append(t, op, a, b, outcome)
+    return outcome
+
+
+cdef object compare_recorded(CTape* t, Active x, y, int op):
+    """A comparison on a tape that is recorded for replay; of arrays it is recorded as they are."""
+    cdef int32_t a = own_slot(t, x)
+    cdef int32_t b
+    if _compare_hook is not None and hasattr(y, "__array_ufunc__") and getattr(y, "ndim", 0):
+        return _compare_hook(x, y, op)
+    if isinstance(y, int) and not -2**53 <= y <= 2**53 or isinstance(y, complex) or not isinstance(y, (int, float, Active)):
+        # Not exactly a float, or no number at all.
+        return PyObject_RichCompare(leaving(x, AS_IT_IS), y, op)
+    b = lift(t, y)
+    if op == Py_LT:
+        return decided(t, OP_GUARD_LESS, a, b)
+    if op == Py_LE:
+        return decided(t, OP_GUARD_LESS_EQUAL, a, b)
+    if op == Py_GT:
+        return decided(t, OP_GUARD_LESS, b, a)
+    if op == Py_GE:
+        return decided(t, OP_GUARD_LESS_EQUAL, b, a)
+    if op == Py_EQ:
+        return decided(t, OP_GUARD_EQUAL, a, b)
+    return not decided(t, OP_GUARD_EQUAL, a, b)
+
+
 # ---- the active scalar -----------------------------------------------------------------------------------------------------
 
-_ufunc_hook = _function_hook = _dtype = None
+_ufunc_hook = _function_hook = _compare_hook = _dtype = None
 cdef PyTypeObject* array_type = NULL
 
 
-def set_array_hooks(type type_of_arrays, dtype, call_ufunc, call_function):
+def set_array_hooks(type type_of_arrays, dtype, call_ufunc, call_function, compare):
     """Sets the type of active arrays, NumPy's float64, and what NumPy's protocols on an active scalar call.
 
-    call_ufunc(ufunc, method, inputs, kwargs) and call_function(function, args, kwargs).
+    call_ufunc(ufunc, method, inputs, kwargs), call_function(function, args, kwargs), compare(x, array, op of Python's).
     """
-    global array_type, _dtype, _ufunc_hook, _function_hook
+    global array_type, _dtype, _ufunc_hook, _function_hook, _compare_hook
+    _compare_hook = compare
     array_type = <PyTypeObject*>type_of_arrays
     _dtype, _ufunc_hook, _function_hook = dtype, call_ufunc, call_function
 
@@ -272,7 +340,10 @@ cdef object whole_number(x):
     cdef CTape* t = tape_in_progress()
     if not isinstance(x, Active):
         return x
-    return _plain(t, x) if KIND[t.opcode[own_slot(t, x)]] else NotImplemented
+    if not KIND[t.opcode[own_slot(t, x)]]:
+        return NotImplemented
+    leaving(x, AS_IT_IS)
+    return _plain(t, x)
 
 
 @cython.final
@@ -327,12 +398,17 @@ cdef class Active:
     # Decisions and whole numbers: the value leaves to Python.
 
     def __bool__(self):
+        cdef CTape* t = tape_in_progress()
+        if t.recording:
+            return not decided(t, OP_GUARD_EQUAL, own_slot(t, self), constant(t, 0.0))
         return value_in(self) != 0.0
 
     def __richcmp__(self, y, int op):
         cdef CTape* t = tape_in_progress()
         cdef double p = t.v[own_slot(t, self)]
         cdef double q
+        if t.recording:
+            return compare_recorded(t, self, y, op)
         if PyFloat_CheckExact(y):
             q = PyFloat_AS_DOUBLE(y)
         elif type(y) is Active:
@@ -352,7 +428,7 @@ cdef class Active:
         return p != q
 
     def __int__(self):
-        return int(value_in(self))
+        return int(leaving(self, TRUNCATED))
 
     def __index__(self):
         number = whole_number(self)
@@ -361,16 +437,16 @@ cdef class Active:
         return int(number)
 
     def __round__(self, digits=None):
-        return round(value_in(self), digits)
+        return round(leaving(self, NEAREST if digits is None else AS_IT_IS), digits)
 
     def __floor__(self):
-        return _math.floor(value_in(self))
+        return _math.floor(leaving(self, FLOORED))
 
     def __ceil__(self):
-        return _math.ceil(value_in(self))
+        return _math.ceil(leaving(self, CEILED))
 
     def __trunc__(self):
-        return _math.trunc(value_in(self))
+        return _math.trunc(leaving(self, TRUNCATED))
 
     def __and__(x, y):
         return _bitwise("__and__", x, y)
@@ -400,7 +476,7 @@ cdef class Active:
         cdef int32_t slot = own_slot(t, self)
         if has_derivative(t, slot):
             raise _errors().turned_into("float", "float(x)")
-        return t.v[slot]
+        return leaving(self, AS_IT_IS)
 
     def __complex__(self):
         raise _errors().turned_into("complex", "complex(x)")
@@ -467,7 +543,7 @@ cdef class Active:
 
     def is_integer(self):
         """Whether the value is a whole number."""
-        return value_in(self).is_integer()
+        return leaving(self, IS_WHOLE).is_integer()
 
     def as_integer_ratio(self):
         """The value as a pair of ints, if it has no derivative to lose; else TraceError."""
@@ -475,17 +551,19 @@ cdef class Active:
 
     def hex(self):
         """The value in hexadecimal, as float.hex."""
-        return value_in(self).hex()
+        return leaving(self, AS_IT_IS).hex()
 
     def __repr__(self):
         cdef CTape* t = tape_in_progress()
-        return f"Active({_plain(t, self)!r})" if self.epoch == t.epoch else "Active(of an ended trace)"
+        if self.epoch != t.epoch:
+            return "Active(of an ended trace)"
+        return f"Active(slot {self.slot})" if t.recording else f"Active({_plain(t, self)!r})"
 
     def __str__(self):
-        return str(_plain(tape_in_progress(), self))
+        return str(printed(self))
 
     def __format__(self, spec):
-        return format(_plain(tape_in_progress(), self), spec)
+        return format(printed(self), spec)
 
 
 (<PyTypeObject*>Active).tp_dealloc = fastad_dealloc_active
@@ -502,6 +580,14 @@ cdef object _plain(CTape* t, Active x):
     if kind == 0 or v - v != 0.0:
         return v
     return int(v) if kind == 1 else bool(v)
+
+
+cdef object printed(Active x):
+    """The number that a text is made of; on a tape for replay the text would be of one run only."""
+    cdef CTape* t = tape_in_progress()
+    if t.recording and x.epoch == t.epoch:
+        raise _errors().turned_into("text", "str(x)")
+    return _plain(t, x)
 
 
 cdef object _bitwise(str name, x, y):

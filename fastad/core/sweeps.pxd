@@ -6,6 +6,8 @@ from fastad.core.tape cimport CTape, Tape
 
 cdef int64_t tangent_sweep(const CTape* t, double* tangent, int64_t first, int64_t n, double** data) noexcept nogil
 cdef int64_t reverse_sweep(const CTape* t, double* w, int64_t first, int64_t n, double** data) noexcept nogil
+cdef int64_t reverse_tangent_sweep(const CTape* t, double* tangent, double* w, double* s, int64_t first,
+                                   int64_t n) noexcept nogil
 cdef double* zeros(int64_t n) except NULL
 cdef void give_back(double* array) noexcept
 

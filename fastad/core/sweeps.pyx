@@ -24,7 +24,7 @@ from fastad.core.scalar cimport (
 )
 from fastad.core.tape cimport (
     FASTAD_ASSERT, OP_ARRAY, OP_GATHER, OP_PUT, OP_SPECIAL, CTape, Tape, constant,
-    fastad_prefer_large_pages,
+    fastad_prefer_large_pages, is_array_opcode,
 )
 
 include "generated/sweeps.pxi"
@@ -342,7 +342,7 @@ cdef class Recorder:
             if type(x) is Active and (<Active>x).slot < self.stop:
                 self.depends[(<Active>x).slot - self.start] = 1
         for i in range(self.start, self.stop):
-            if self.source.opcode[i] >= OP_ARRAY and self.source.opcode[i] < FIRST_OPCODE:
+            if is_array_opcode(self.source.opcode[i]):
                 if self.array_depends(i):
                     self.depends[i - self.start] = 1
                 continue
@@ -426,7 +426,7 @@ cdef class Recorder:
         for i in range(self.start, self.stop):
             if not self.depends[i - self.start]:
                 continue
-            if self.source.opcode[i] >= OP_ARRAY and self.source.opcode[i] < FIRST_OPCODE:
+            if is_array_opcode(self.source.opcode[i]):
                 self.array_tangent(i)
                 continue
             total = self.work[i - self.start]
@@ -442,7 +442,7 @@ cdef class Recorder:
         cdef int32_t adjoint
         cdef int k, mask
         for i in range(self.stop - 1, self.start - 1, -1):
-            if self.source.opcode[i] >= OP_ARRAY and self.source.opcode[i] < FIRST_OPCODE:
+            if is_array_opcode(self.source.opcode[i]):
                 if self.depends[i - self.start]:
                     self.array_reverse(i)
                 continue

@@ -43,8 +43,24 @@ cdef enum:
     OP_GATHER = 5     # element b of the float64 storage a, as a scalar
     OP_PUT = 6        # a scalar (operand a of the OP_EXTRA before it) becomes element b of the float64 storage a
 
+    # Guards, on a tape that is recorded for replay: what left to Python, with v = what it was when it was recorded.
+    OP_GUARD_LESS = 7        # whether a < b
+    OP_GUARD_LESS_EQUAL = 8
+    OP_GUARD_EQUAL = 9
+    OP_GUARD_VALUE = 10      # a number made of slot a; b is which one, a Rounding
+
     CONSTANT_BITS = 10
     LITERALS = 256
+
+
+cdef enum Rounding:
+    AS_IT_IS = 0
+    TRUNCATED = 1
+    FLOORED = 2
+    CEILED = 3
+    NEAREST = 4
+    IS_WHOLE = 5      # 1.0 or 0.0
+    EXPONENT = 6      # of two, as frexp has it
 
 
 cdef struct Constant:
@@ -62,12 +78,22 @@ cdef struct CTape:
     double* v
     uint64_t epoch        # the trace that is being recorded; 0 on no trace's tape
     uint32_t stamp        # counts the traces this tape has held, from 1
+    bint recording        # for replay: decisions are written as guards
+    int64_t* places       # where the user's code wrote each instruction, as `note_place` packs it; NULL if that is not noted
     Constant* constants   # recent constants by the hash of their bits
     Constant* literals    # the same by the address of the float object
     void* owner           # the Tape this is part of
 
 
 cdef int grow(CTape* t) except -1 nogil
+cdef void note_place(CTape* t, int64_t i) noexcept
+
+ctypedef void (*NotePlace)(CTape* t, int64_t i) noexcept nogil
+
+
+cdef inline bint is_array_opcode(int opcode) noexcept nogil:
+    """Whether this is an array instruction, a gather or a put."""
+    return OP_ARRAY <= opcode <= OP_PUT
 
 
 cdef inline void write(CTape* t, int64_t i, int opcode, int32_t a, int32_t b, double v) noexcept nogil:
@@ -78,6 +104,9 @@ cdef inline void write(CTape* t, int64_t i, int opcode, int32_t a, int32_t b, do
     t.b[i] = b
     t.v[i] = v
     t.n = i + 1
+    if t.places != NULL:
+        # Whoever records holds the GIL.
+        (<NotePlace><void*>note_place)(t, i)
 
 
 cdef inline int32_t append(CTape* t, int opcode, int32_t a, int32_t b, double v) except -1 nogil:
@@ -119,9 +148,14 @@ cdef class Tape:
     cdef public bint retained      # something outlives the trace and needs this tape
     cdef public list records       # the array instructions, objects that know their sweeps
     cdef public list storages      # (shape, dtype) of every array storage, by its number
+    cdef void* last_code           # the code object that wrote last, and its number among `codes`
+    cdef int64_t last_number
+    cdef public dict plain_arrays  # on a tape for replay: by address the plain arrays that instructions refer to
+    cdef public list codes         # code objects that `places` refers to
     cdef public tuple inputs       # what the trace was opened with, for readers of the tape
     cdef public tuple outputs
 
     cdef void release(self) noexcept
     cdef void forget_arrays(self) noexcept
     cdef void begin(self, uint64_t epoch) noexcept
+    cdef void resume(self, uint64_t epoch) noexcept

@@ -4,8 +4,9 @@ Slot i holds the value of instruction i. 17 bytes an instruction, and 8 more for
 """
 
 from cpython.buffer cimport PyBUF_WRITABLE
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 # Slots are numbered by int32: one more instruction than this is an error, never a wrap. Tests lower it.
 cdef int64_t slot_limit = 2**31 - 1
@@ -45,11 +46,84 @@ cdef int grow(CTape* t) except -1 nogil:
     cdef void* v = larger(t.v, capacity * sizeof(double))
     if v != NULL:
         t.v = <double*>v
-    if opcode == NULL or a == NULL or b == NULL or v == NULL:
+    cdef void* places = t
+    if t.places != NULL:
+        places = larger(t.places, capacity * sizeof(int64_t))
+        if places != NULL:
+            t.places = <int64_t*>places
+    if opcode == NULL or a == NULL or b == NULL or v == NULL or places == NULL:
         with gil:
             raise MemoryError(f"no memory for a tape of {capacity} instructions ({17 * capacity} bytes)")
     t.capacity = capacity
     return 0
+
+
+# ---- the user's line per instruction -----------------------------------------------------------------------------------
+
+cdef extern from *:
+    """
+    #include <Python.h>
+    #include <frameobject.h>
+
+    /* The code object (borrowed) and instruction offset of the innermost frame that `skips` does not refuse. */
+    """
+    ctypedef struct PyFrameObject
+    ctypedef struct PyCodeObject
+    PyFrameObject* PyEval_GetFrame() noexcept
+    PyCodeObject* PyFrame_GetCode(PyFrameObject* frame) noexcept
+    PyFrameObject* PyFrame_GetBack(PyFrameObject* frame) noexcept
+    int PyFrame_GetLasti(PyFrameObject* frame) noexcept
+    void Py_XDECREF(void* o) noexcept
+    void Py_XINCREF(void* o) noexcept
+
+cdef enum:
+    LIBRARY = -1             # a code object of fastad's, NumPy's or SciPy's: the user's line is further out
+
+cdef dict library_codes = {}     # code object: whether it is a library's
+
+
+cdef int64_t number_of_code(Tape tape, object code) except -2:
+    """The number of a code object among those of a tape; LIBRARY for one that is not the user's."""
+    cdef object library = library_codes.get(code)
+    if library is None:
+        from fastad.errors import is_library_file
+        library = library_codes[code] = is_library_file(code.co_filename)
+    if library:
+        return LIBRARY
+    for k in range(len(tape.codes) - 1, max(-1, len(tape.codes) - 9), -1):
+        if tape.codes[k] is code:
+            return k
+    tape.codes.append(code)
+    return len(tape.codes) - 1
+
+
+cdef void note_place(CTape* t, int64_t i) noexcept:
+    """Notes the user's code object and offset in it: (number of the code << 32) + offset, -1 where there is none."""
+    cdef Tape tape = <Tape>t.owner
+    cdef PyFrameObject* frame = PyEval_GetFrame()
+    cdef PyFrameObject* outer
+    cdef PyCodeObject* code
+    cdef int64_t number = LIBRARY
+    t.places[i] = -1
+    if frame == NULL:
+        return
+    Py_XINCREF(frame)
+    while frame != NULL:
+        code = PyFrame_GetCode(frame)
+        if <void*>code == tape.last_code:
+            number = tape.last_number
+        else:
+            number = number_of_code(tape, <object>code)
+            if number != LIBRARY:
+                tape.last_code, tape.last_number = <void*>code, number
+        Py_XDECREF(code)
+        if number != LIBRARY:
+            t.places[i] = (number << 32) + PyFrame_GetLasti(frame)
+            break
+        outer = PyFrame_GetBack(frame)
+        Py_XDECREF(frame)
+        frame = outer
+    Py_XDECREF(frame)
 
 
 cdef class Tape:
@@ -60,7 +134,7 @@ cdef class Tape:
         self.c.literals = <Constant*>calloc(LITERALS, sizeof(Constant))
         if self.c.constants == NULL or self.c.literals == NULL:
             raise MemoryError("no memory for a tape")
-        self.records, self.storages = [], []
+        self.records, self.storages, self.codes, self.plain_arrays = [], [], [], {}
         self.c.owner = <void*>self
 
     def __dealloc__(self):
@@ -70,13 +144,40 @@ cdef class Tape:
 
     cdef void begin(self, uint64_t epoch) noexcept:
         """Empties the tape for a new trace."""
+        if self.codes:
+            self.codes = []
+        free(self.c.places)
+        self.c.places = NULL
         self.c.n = 0
+        self.resume(epoch)
+
+    cdef void resume(self, uint64_t epoch) noexcept:
+        """Goes on behind the instructions that are there, in a new trace."""
         self.c.epoch = epoch
+        self.last_code = NULL
         self.c.stamp += 1
         if self.c.stamp == 0:
             memset(self.c.constants, 0, sizeof(Constant) << CONSTANT_BITS)
             memset(self.c.literals, 0, sizeof(Constant) * LITERALS)
             self.c.stamp = 1
+
+    def copy(self):
+        """A tape with the same instructions that can be recorded on further."""
+        cdef Tape other = Tape()
+        cdef int64_t n = self.c.n
+        while other.c.capacity < n + 1:
+            other.c.n = other.c.capacity
+            grow(&other.c)
+        memcpy(other.c.opcode, self.c.opcode, n)
+        memcpy(other.c.a, self.c.a, n * sizeof(int32_t))
+        memcpy(other.c.b, self.c.b, n * sizeof(int32_t))
+        memcpy(other.c.v, self.c.v, n * sizeof(double))
+        other.c.n = n
+        other.records, other.storages, other.codes = list(self.records), list(self.storages), list(self.codes)
+        if self.c.places != NULL:
+            other.note_places()
+            memcpy(other.c.places, self.c.places, n * sizeof(int64_t))
+        return other
 
     cdef void release(self) noexcept:
         """Gives the memory of the instructions back; the tape is empty."""
@@ -84,8 +185,29 @@ cdef class Tape:
         free(self.c.a)
         free(self.c.b)
         free(self.c.v)
-        self.c.opcode, self.c.a, self.c.b, self.c.v = NULL, NULL, NULL, NULL
+        free(self.c.places)
+        self.c.opcode, self.c.a, self.c.b, self.c.v, self.c.places = NULL, NULL, NULL, NULL, NULL
         self.c.n = self.c.capacity = 0
+
+    def note_places(self):
+        """From now on the user's place is noted for every instruction."""
+        cdef int64_t i
+        if self.c.places == NULL:
+            if self.c.capacity == 0:
+                grow(&self.c)
+            self.c.places = <int64_t*>larger(NULL, self.c.capacity * sizeof(int64_t))
+            if self.c.places == NULL:
+                raise MemoryError("no memory for the places of instructions")
+            for i in range(self.c.n):
+                self.c.places[i] = -1
+
+    def place(self, int64_t i):
+        """(code object, offset of its instruction) that wrote instruction i; None where that is not known."""
+        if not 0 <= i < self.c.n:
+            raise IndexError(f"the tape has {self.c.n} instructions")
+        if self.c.places == NULL or self.c.places[i] < 0:
+            return None
+        return self.codes[self.c.places[i] >> 32], <int>(self.c.places[i] & 0xFFFFFFFF)
 
     cdef void forget_arrays(self) noexcept:
         """Drops what the array instructions hold."""

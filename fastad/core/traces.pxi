@@ -29,14 +29,22 @@ cdef class Trace:
 
     cdef readonly Tape tape
     cdef readonly bint opened
+    cdef public bint recording        # for replay, on a tape that outlives the trace
+    cdef public Tape start            # a tape to go on with
 
     def __enter__(self):
         cdef ThreadState state = thread_state()
         self.opened = state.depth == 0
         if self.opened:
-            state.tape = state.spare if state.spare is not None else Tape()
-            state.spare = None
-            state.tape.begin(FASTAD_NEXT_EPOCH())
+            state.tape = state.spare if state.spare is not None and not self.recording else Tape()
+            if not self.recording:
+                state.spare = None
+            if self.start is not None:
+                state.tape = self.start
+                state.tape.resume(FASTAD_NEXT_EPOCH())
+            else:
+                state.tape.begin(FASTAD_NEXT_EPOCH())
+            state.tape.c.recording = self.recording
             fastad_thread.tape = &state.tape.c
         state.depth += 1
         self.tape = state.tape
@@ -50,6 +58,9 @@ cdef class Trace:
         state.tape = None
         fastad_thread.tape = fastad_idle
         self.tape.c.epoch = 0
+        if self.recording:
+            self.tape.c.recording = False
+            return
         if not self.tape.retained and not self.tape.exports:
             self.tape.c.n = 0
             self.tape.forget_arrays()
@@ -103,6 +114,41 @@ def plain(x):
     return _plain(tape_in_progress(), x) if type(x) is Active else x
 
 
+def exponent(x):
+    """The exponent that math.frexp gives for x, as a plain int."""
+    return _math.frexp(leaving(x, EXPONENT))[1] if type(x) is Active else _math.frexp(x)[1]
+
+
+def leave(x):
+    """The plain number an active scalar holds where a decision depends on all of it; others as they are."""
+    if type(x) is not Active:
+        return x
+    leaving(x, AS_IT_IS)
+    return _plain(tape_in_progress(), x)
+
+
+def recording():
+    """Whether this thread's trace is recorded for replay."""
+    return tape_in_progress().recording != 0
+
+
+class Suspended:
+    """A context in which this thread has no trace; the one in progress goes on behind it."""
+
+    def __enter__(self):
+        cdef ThreadState state = thread_state()
+        self.tape, self.depth = state.tape, state.depth
+        state.tape, state.depth = None, 0
+        fastad_thread.tape = fastad_idle
+        return self
+
+    def __exit__(self, *_):
+        cdef ThreadState state = thread_state()
+        state.tape, state.depth = self.tape, self.depth
+        if state.tape is not None:
+            fastad_thread.tape = &state.tape.c
+
+
 def stop_gradient(x):
     """x with derivative zero."""
     return apply_unary(OP_STOP_GRADIENT, x) if type(x) is Active else x
@@ -111,6 +157,14 @@ def stop_gradient(x):
 def in_progress(Tape tape):
     """Whether this tape is the one this thread is recording."""
     return &tape.c == tape_in_progress()
+
+
+def active_at(int32_t slot):
+    """The active scalar of a slot of the tape in progress."""
+    cdef CTape* t = tape_in_progress()
+    if not 0 <= slot < t.n:
+        raise IndexError(f"the tape has {t.n} instructions")
+    return new_active(t, slot)
 
 
 def slot_of(x):

@@ -1,0 +1,721 @@
+# cython: cdivision=True
+"""A path of a recorded function: its instructions, straight on from the first to the last, and how they are replayed.
+
+The instructions are those of the tape the function was recorded on, which is never written again; values live in a workspace, one
+per call. Scalar instructions and array kernels run without the GIL; an array instruction without a kernel calls Python. A replay
+stops where a guard does not hold: there the function took another path.
+"""
+
+cimport cython
+cimport numpy as cnp
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from libc.math cimport NAN
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcmp, memcpy, memset
+from numpy cimport (
+    NPY_DOUBLE, PyArray_BYTES, PyArray_DATA, PyArray_DESCR, PyArray_DIMS, PyArray_EMPTY, PyArray_IS_C_CONTIGUOUS, PyArray_NBYTES,
+    PyArray_NDIM, PyArray_STRIDES, PyArray_TYPE, ndarray,
+)
+
+from fastad.arrays.active cimport Operand, Record
+from fastad.core.generated.kernels cimport *
+from fastad.core.generated.opcodes cimport *
+from fastad.core.scalar cimport Special, rounded, special_operands, special_row
+from fastad.core.sweeps cimport (
+    give_back, reverse_sweep, reverse_tangent_sweep, tangent_sweep, zeros,
+)
+from fastad.core.tape cimport (
+    AS_IT_IS, OP_ARRAY, OP_CONSTANT, OP_EXTRA, OP_GATHER, OP_GUARD_EQUAL, OP_GUARD_LESS, OP_GUARD_LESS_EQUAL, OP_GUARD_VALUE, OP_INPUT,
+    OP_PUT, OP_SPECIAL, CTape, Tape,
+)
+
+import numpy as np
+
+from fastad.arrays.active import AddAt, Assign, Call, Constant, Copy, Elementwise, Guard, Selection, SpecialElementwise, Total, Tracked
+
+from fastad.arrays.functions import converted
+from fastad.arrays.rules.helpers import scatter_add
+
+cnp.import_array()
+
+include "../core/generated/value.pxi"
+include "kernels.pxi"
+include "lowering.pxi"
+
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_NewFromDescr(type subtype, cnp.dtype descr, int nd, const cnp.npy_intp* dims, const cnp.npy_intp* strides,
+                                void* data, int flags, object obj)
+    int PyArray_SetBaseObject(ndarray array, object base) except -1
+    bint PyArray_ISBEHAVED_RO(ndarray array)
+    int NPY_ARRAY_WRITEABLE
+    int NPY_ARRAY_BEHAVED
+
+cdef extern from "Python.h":
+    void Py_INCREF(object)
+
+cdef enum:
+    SCALAR = 1
+    ARRAY = 2
+    ALIGNMENT = 64
+
+
+cdef enum Stop:
+    FINISHED = 0
+    MISSED = 1          # a guard does not hold
+    ASKS_PYTHON = 2     # an array instruction without a kernel
+
+
+# ---- a path --------------------------------------------------------------------------------------------------------------------
+
+cdef struct Leaf:
+    int kind                # SCALAR or ARRAY
+    int32_t number          # slot or storage
+
+
+@cython.final
+cdef class Code:
+    """Instructions, and what goes in and comes out.
+
+    inputs    handles of the inputs: active scalars' slots (int) or Operands
+    outputs   for each leaf of the result an int (slot), an Operand, or a Plain
+    """
+
+    cdef readonly Tape tape
+    cdef readonly list inputs
+    cdef readonly list outputs
+    cdef readonly int64_t n
+    cdef readonly int64_t guards
+    cdef public object structure         # of the result
+    cdef public object owner             # what the recorder keeps with it
+    cdef readonly list callbacks         # names of functions without a kernel
+    cdef Leaf* leaves                    # of the inputs
+    cdef Py_ssize_t records              # how many array instructions there are
+    cdef Kernel** kernels                # by record: its kernels, NULL where Python does it
+    cdef int32_t* counts                 # by record: how many
+    cdef int64_t* offsets                # by storage: its place in a workspace's memory
+    cdef int64_t bytes                   # of that memory
+    cdef list kept                       # Python objects that kernels refer to
+    cdef list live                       # Constants whose array the user may have changed: (number, array, address)
+    cdef list fixed                      # (number, array): storages that are an array
+    cdef list refreshed                  # (number, array): copied in at the start of each replay
+    cdef list spare                      # workspaces
+    cdef readonly bint scalars_only      # no array instruction: numeric sweeps serve for derivatives
+    cdef public bint draws
+
+    def __cinit__(self, Tape tape, list inputs, list outputs):
+        cdef Py_ssize_t k, storages
+        cdef int64_t i
+        self.tape, self.inputs, self.outputs = tape, inputs, outputs
+        self.n, self.records = tape.c.n, len(tape.records)
+        self.callbacks, self.kept, self.live, self.fixed, self.refreshed, self.spare = [], [], [], [], [], []
+        self.leaves = <Leaf*>calloc(max(len(inputs), 1), sizeof(Leaf))
+        self.kernels = <Kernel**>calloc(max(len(tape.records), 1), sizeof(Kernel*))
+        self.counts = <int32_t*>calloc(max(len(tape.records), 1), sizeof(int32_t))
+        if self.leaves == NULL or self.kernels == NULL or self.counts == NULL:
+            raise MemoryError("no memory for a program")
+        for k, x in enumerate(inputs):
+            if type(x) is Operand:
+                self.leaves[k].kind, self.leaves[k].number = ARRAY, (<Operand>x).number
+            else:
+                self.leaves[k].kind, self.leaves[k].number = SCALAR, x
+        for i in range(self.n):
+            if OP_GUARD_LESS <= tape.c.opcode[i] <= OP_GUARD_VALUE:
+                self.guards += 1
+        self.scalars_only = True
+        for record in tape.records:
+            if type(record) is Guard:
+                self.guards += 1
+            if type(record) is Tracked and record.draws:
+                self.draws = True
+            if not (type(record) is Copy and record.x is None) and type(record) is not Constant:
+                self.scalars_only = False
+        self.lower()
+        self.place_storages()
+
+    def __dealloc__(self):
+        cdef Py_ssize_t k
+        free(self.leaves)
+        if self.kernels != NULL:
+            for k in range(self.records):
+                free(self.kernels[k])
+        free(self.kernels)
+        free(self.counts)
+        free(self.offsets)
+
+    cdef int lower(self) except -1:
+        """Finds the kernels of the array instructions."""
+        cdef Lowering lowering
+        cdef Py_ssize_t k
+        cdef int64_t i
+        cdef list slots = [0] * len(self.tape.records)
+        for i in range(self.n):
+            if self.tape.c.opcode[i] == OP_ARRAY:
+                slots[self.tape.c.a[i]] = i
+        for k, record in enumerate(self.tape.records):
+            lowering = Lowering(self.tape)
+            if type(record) is Constant or (type(record) is Copy and record.x is None):
+                continue
+            if lower_record(lowering, record, slots[k]):
+                self.kernels[k] = lowering.take()
+                self.counts[k] = lowering.count
+                self.kept.extend(lowering.kept)
+            else:
+                self.counts[k] = -1
+                self.callbacks.append(name_of(record))
+        return 0
+
+    cdef int place_storages(self) except -1:
+        cdef Py_ssize_t number
+        cdef int64_t at = 0
+        self.offsets = <int64_t*>calloc(max(len(self.tape.storages), 1), sizeof(int64_t))
+        if self.offsets == NULL:
+            raise MemoryError("no memory for a program")
+        for record in self.tape.records:
+            if type(record) is Constant:
+                number = record.out
+                self.offsets[number] = -1
+                array = record.value if record.origin is None else record.origin
+                if record.origin is None or (PyArray_IS_C_CONTIGUOUS(<ndarray>array) and PyArray_ISBEHAVED_RO(<ndarray>array)):
+                    self.fixed.append((number, array))
+                    if record.origin is not None:
+                        self.live.append((number, array, <size_t>PyArray_DATA(<ndarray>array), array.shape))
+                else:
+                    self.offsets[number] = 0
+                    self.refreshed.append((number, array))
+        for number, (shape, dtype) in enumerate(self.tape.storages):
+            if self.offsets[number] < 0:
+                continue
+            self.offsets[number] = at
+            at += (bytes_of(shape, dtype) + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+        self.bytes = at
+        return 0
+
+    @property
+    def numeric(self):
+        """Whether sweeps over scalars give its derivatives."""
+        return self.scalars_only and all([isinstance(x, (int, Plain)) for x in self.outputs])
+
+    @property
+    def has_no_arrays(self):
+        """Whether there is no array at all, not even to read elements from."""
+        return not self.tape.storages
+
+    @property
+    def nbytes(self):
+        """Bytes of the instructions and of a workspace."""
+        return 17 * self.n + 8 * self.n + self.bytes
+
+    def live_arrays(self):
+        """Whether the user's arrays are still where and what they were."""
+        for _, array, address, shape in self.live:
+            if <size_t>PyArray_DATA(<ndarray>array) != <size_t>address or array.shape != shape:
+                return False
+        return True
+
+    cdef Workspace workspace(self):
+        cdef Workspace ws
+        if self.spare:
+            try:
+                return <Workspace>self.spare.pop()
+            except IndexError:
+                pass           # another thread took it
+        ws = Workspace()
+        ws.enter(self, 0)
+        return ws
+
+    cdef int release(self, Workspace ws) except -1:
+        if ws.code is self and len(self.spare) < 4:
+            self.spare.append(ws)
+        return 0
+
+    def forget_workspaces(self):
+        """Gives back the memory of workspaces that no call uses."""
+        self.spare = []
+
+
+cdef int64_t bytes_of(shape, dtype) except -1:
+    cdef int64_t size = dtype.itemsize
+    for length in shape:
+        size *= length
+    return size
+
+
+def name_of(record):
+    """What an array instruction is called: the name of its function."""
+    function = getattr(record, "function", None) or (record.rule.function if type(record) is Call else getattr(record, "ufunc", None))
+    return getattr(function, "__name__", None) or {Copy: "copy", Assign: "assign", Total: "sum", Selection: "getitem", Guard: "guard",
+                                                  AddAt: "add.at"}.get(type(record), type(record).__name__.lower())
+
+
+# ---- a workspace ---------------------------------------------------------------------------------------------------------------
+
+@cython.final
+cdef class Workspace:
+    """Values of every slot and storage during one replay."""
+
+    cdef Code code
+    cdef double* v
+    cdef int64_t slots
+    cdef char** data
+    cdef Py_ssize_t storages
+    cdef char* memory
+    cdef char* aligned
+    cdef int64_t bytes
+    cdef object found          # shapes and types of the result that stopped a replay
+    cdef dict views            # by operand: arrays for instructions that call Python
+
+    def __cinit__(self):
+        self.views = {}
+
+    def __dealloc__(self):
+        free(self.v)
+        free(self.data)
+        free(self.memory)
+
+    cdef int enter(self, Code code, int64_t first) except -1:
+        """Goes on with another path, whose instructions before `first` are those of the one so far."""
+        cdef Py_ssize_t k, storages = len(code.tape.storages)
+        cdef char* memory
+        cdef char* aligned
+        if code.n > self.slots:
+            v = <double*>realloc(self.v, code.n * sizeof(double))
+            if v == NULL:
+                raise MemoryError(f"no memory for a replay of {code.n} instructions")
+            self.v, self.slots = v, code.n
+        if storages > self.storages:
+            data = <char**>realloc(self.data, storages * sizeof(char*))
+            if data == NULL:
+                raise MemoryError(f"no memory for a replay with {storages} arrays")
+            self.data, self.storages = data, storages
+        if code.bytes > self.bytes or self.memory == NULL:
+            memory = <char*>malloc(code.bytes + ALIGNMENT)
+            if memory == NULL:
+                raise MemoryError(f"no memory for the arrays of a replay ({code.bytes} bytes)")
+            aligned = memory + (ALIGNMENT - <size_t>memory % ALIGNMENT)
+            if self.memory != NULL:
+                memcpy(aligned, self.aligned, self.bytes)
+                free(self.memory)
+            self.memory, self.aligned, self.bytes = memory, aligned, code.bytes
+        self.views = {}
+        for k in range(storages):
+            self.data[k] = self.aligned + max(code.offsets[k], <int64_t>0)
+        for number, array in code.fixed:
+            self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
+        memcpy(self.v + first, code.tape.c.v + first, (code.n - first) * sizeof(double))
+        self.code = code
+        return 0
+
+    cdef ndarray whole(self, int32_t number):
+        """The array of a storage."""
+        shape, dtype = self.code.tape.storages[number]
+        return self.array(shape, dtype, None, self.data[number])
+
+    cdef ndarray array(self, tuple shape, cnp.dtype dtype, tuple strides, char* at):
+        cdef cnp.npy_intp[64] dims
+        cdef cnp.npy_intp[64] steps
+        cdef Py_ssize_t k
+        cdef ndarray array
+        for k in range(len(shape)):
+            dims[k] = shape[k]
+            if strides is not None:
+                steps[k] = strides[k]
+        Py_INCREF(dtype)
+        array = PyArray_NewFromDescr(ndarray, dtype, <int>len(shape), dims, steps if strides is not None else NULL, at,
+                                     NPY_ARRAY_WRITEABLE | NPY_ARRAY_BEHAVED, None)
+        Py_INCREF(self)
+        PyArray_SetBaseObject(array, self)
+        return array
+
+    def value(self, Operand operand):
+        """The plain value of an operand; an array is not to be kept."""
+        if operand.kind == SCALAR:
+            return self.v[operand.number]
+        if operand.kind != ARRAY:
+            return operand.value
+        found = self.views.get(operand)
+        if found is None:
+            found = self.views[operand] = self.array(operand.layout[0], operand.layout[1], operand.strides,
+                                                     self.data[operand.number] + operand.offset)
+        return found
+
+    cdef int store(self, outs, result, int64_t i) except -1:
+        """Puts the result of instruction i where it belongs; 0 if it has another shape or type than it was recorded with."""
+        cdef tuple layout
+        if outs is None:
+            return 1
+        if isinstance(outs, int):
+            if outs < 0:
+                self.v[i] = result
+                return 1
+            layout = <tuple>self.code.tape.storages[outs]
+            if np.shape(result) != layout[0] or getattr(result, "dtype", layout[1]) != layout[1]:
+                return 0
+            self.whole(outs)[...] = result
+            return 1
+        if len(result) != len(outs):
+            return 0
+        for out, part in zip(outs, result):
+            if not self.store(out, part, i):
+                return 0
+        return 1
+
+    cdef int call_python(self, int64_t i) except -1:
+        """Array instruction i; 0 if it is a guard that does not hold."""
+        record = self.code.tape.records[self.code.tape.c.a[i]]
+        cdef object result = (<Record>record).compute(self.value)
+        if type(record) is Guard:
+            return 1 if result else 0
+        if type(record) is Assign or type(record) is AddAt:
+            return 1
+        outs = record.outs if type(record) is Call or type(record) is Tracked else (<Record>record).out
+        if self.store(outs, result, i):
+            return 1
+        self.found = shapes_found(result)
+        return 0
+
+    cdef int refresh(self) except -1:
+        for number, array in self.code.refreshed:
+            self.whole(number)[...] = array
+        return 0
+
+
+# ---- the interpreter -----------------------------------------------------------------------------------------------------------
+
+cdef inline bint same(double x, double y) noexcept nogil:
+    return x == y or (x != x and y != y)
+
+
+cdef int64_t run(const CTape* t, Kernel** kernels, const int32_t* counts, double* v, char** data, int64_t first, int64_t n,
+                 int* stop) noexcept nogil:
+    """Values of instructions first to n-1. Returns n, or the instruction it stopped at."""
+    cdef const uint8_t* opcode = t.opcode
+    cdef const int32_t* pa = t.a
+    cdef const int32_t* pb = t.b
+    cdef int64_t i
+    cdef int op, k
+    cdef int32_t a
+    cdef int32_t[4] slots
+    cdef double[4] operands
+    stop[0] = FINISHED
+    for i in range(first, n):
+        op = opcode[i]
+        if op == OP_MULTIPLY:
+            v[i] = v[pa[i]] * v[pb[i]]
+        elif op == OP_ADD:
+            v[i] = v[pa[i]] + v[pb[i]]
+        elif op == OP_SUBTRACT:
+            v[i] = v[pa[i]] - v[pb[i]]
+        elif op >= FIRST_OPCODE:
+            v[i] = value_of(op, v[pa[i]], v[pb[i]])
+        elif op == OP_GUARD_LESS:
+            if (v[pa[i]] < v[pb[i]]) != (t.v[i] != 0.0):
+                stop[0] = MISSED
+                return i
+        elif op == OP_GUARD_LESS_EQUAL:
+            if (v[pa[i]] <= v[pb[i]]) != (t.v[i] != 0.0):
+                stop[0] = MISSED
+                return i
+        elif op == OP_GUARD_EQUAL:
+            if (v[pa[i]] == v[pb[i]]) != (t.v[i] != 0.0):
+                stop[0] = MISSED
+                return i
+        elif op == OP_GUARD_VALUE:
+            v[i] = rounded(v[pa[i]], pb[i])
+            if not same(v[i], t.v[i]) or (pb[i] == AS_IT_IS and v[i] == 0.0 and memcmp(&v[i], &t.v[i], sizeof(double)) != 0):
+                stop[0] = MISSED
+                return i
+        elif op == OP_GATHER:
+            v[i] = (<double*>data[pa[i]])[pb[i]]
+        elif op == OP_PUT:
+            (<double*>data[pa[i]])[pb[i]] = v[pa[i - 1]]
+        elif op == OP_ARRAY:
+            a = pa[i]
+            if counts[a] < 0:
+                stop[0] = ASKS_PYTHON
+                return i
+            for k in range(counts[a]):
+                if not run_kernel(&kernels[a][k], v, data):
+                    stop[0] = MISSED if kernels[a][k].is_guard else ASKS_PYTHON
+                    return i
+        elif op == OP_SPECIAL:
+            special_operands(t, i, slots)
+            for k in range(4):
+                operands[k] = v[slots[k]]
+            v[i] = special_row(pb[i]).value(operands)
+    return n
+
+
+# ---- what the program calls ----------------------------------------------------------------------------------------------------
+
+@cython.final
+cdef class Replay:
+    """One replay under way: a workspace, and where it stopped if a guard did not hold."""
+
+    cdef Workspace ws
+    cdef Code code
+    cdef readonly int64_t at       # the instruction it stopped at; the length of the path if none
+    cdef readonly object outcome   # what the guard found there
+
+    def __cinit__(self, Code code):
+        self.code = code
+        self.ws = code.workspace()
+        self.at = 0
+
+    cdef int put(self, Py_ssize_t k, x) except -1:
+        cdef Leaf* leaf = &self.code.leaves[k]
+        cdef ndarray array
+        if leaf.kind == SCALAR:
+            self.ws.v[leaf.number] = x
+        elif type(x) is ndarray and PyArray_IS_C_CONTIGUOUS(<ndarray>x) and PyArray_ISBEHAVED_RO(<ndarray>x):
+            memcpy(self.ws.data[leaf.number], PyArray_DATA(<ndarray>x), PyArray_NBYTES(<ndarray>x))
+        else:
+            self.ws.whole(leaf.number)[...] = x
+        return 0
+
+    def start(self, list leaves, Py_ssize_t first=0):
+        """Sets the inputs from number `first` on: numbers and arrays of the shapes and types that were recorded."""
+        cdef Py_ssize_t k
+        for k in range(len(leaves)):
+            self.put(first + k, leaves[k])
+        if self.code.refreshed:
+            self.ws.refresh()
+
+    def go_on(self, int64_t first, int64_t n):
+        """Runs instructions first to n-1; False if it stopped at a guard."""
+        cdef int64_t i = first
+        cdef int stop = FINISHED
+        cdef Code code = self.code
+        cdef Workspace ws = self.ws
+        while True:
+            with nogil:
+                i = run(&code.tape.c, code.kernels, code.counts, ws.v, ws.data, i, n, &stop)
+            if stop == FINISHED:
+                self.at = n
+                return True
+            if stop == ASKS_PYTHON and ws.call_python(i):
+                i += 1
+                continue
+            self.at = i
+            self.outcome = outcome_of(ws, i)
+            return False
+
+    def switch(self, Code code):
+        """Goes over to another path that is the same up to the instruction it stopped at."""
+        self.ws.enter(code, self.at)
+        self.code = code
+
+    def result(self, which=None):
+        """The leaves of the result."""
+        return [leaf_value(self.ws, x) for x in (self.code.outputs if which is None else which)]
+
+    def finish(self):
+        """Gives the workspace back."""
+        self.code.release(self.ws)
+
+    # Numeric sweeps, for paths without array instructions.
+
+    def reverse(self, list outputs, list adjoints, list inputs):
+        """Adjoints of inputs (indices of leaves) for adjoints of outputs (slots, -1 for a constant): arrays and floats."""
+        cdef Sweep sweep = Sweep(self.ws)
+        cdef int64_t i = sweep.t.n
+        for slot, w in zip(outputs, adjoints):
+            if slot >= 0:
+                sweep.w[<int64_t>slot] += <double>w
+        with nogil:
+            while i > 0:
+                # It stops at array instructions: here these are inputs only, where adjoints stay.
+                i = reverse_sweep(&sweep.t, sweep.w, 0, i, sweep.data)
+        return sweep.collect(self.code, inputs)
+
+    def tangent(self, list inputs, list tangents, list outputs):
+        """Tangents of outputs (slots, -1 for a constant) for tangents of inputs (indices of leaves)."""
+        cdef Sweep sweep = Sweep(self.ws)
+        cdef int64_t i = 0
+        sweep.seed(self.code, inputs, tangents)
+        with nogil:
+            while i < sweep.t.n:
+                i = behind_inputs(&sweep.t, i)
+                i = tangent_sweep(&sweep.t, sweep.w, i, sweep.t.n, sweep.data)
+        return [sweep.w[<int64_t>slot] if slot >= 0 else 0.0 for slot in outputs]
+
+    def product(self, list inputs, list tangents, int64_t output):
+        """The Hessian of an output (a slot, -1 for a constant) times tangents of inputs; for paths without arrays."""
+        cdef Sweep t = Sweep(self.ws)
+        cdef Sweep w = Sweep(self.ws)
+        cdef Sweep s = Sweep(self.ws)
+        cdef int64_t stopped
+        if output < 0:
+            return [0.0] * len(inputs)
+        t.seed(self.code, inputs, tangents)
+        w.w[output] = 1.0
+        with nogil:
+            tangent_sweep(&t.t, t.w, behind_inputs(&t.t, 0), t.t.n, NULL)
+            stopped = reverse_tangent_sweep(&t.t, t.w, w.w, s.w, 0, t.t.n)
+        if stopped >= 0:
+            from fastad.errors import no_second_rule
+            raise no_second_rule(t.t.b[stopped])
+        return s.collect(self.code, inputs)
+
+    @property
+    def length(self):
+        """Number of instructions of the path it is on."""
+        return self.code.n
+
+
+cdef int64_t behind_inputs(const CTape* t, int64_t i) noexcept nogil:
+    """The first instruction from i on that is no input: those have tangents of their own."""
+    while i < t.n and (t.opcode[i] == OP_INPUT or t.opcode[i] == OP_ARRAY):
+        i += 1
+    return i
+
+
+@cython.final
+cdef class Sweep:
+    """Tangents or adjoints of slots, and of the input arrays that single elements are read from."""
+
+    cdef CTape t
+    cdef double* w
+    cdef double** data
+    cdef list arrays
+
+    def __cinit__(self, Workspace ws):
+        cdef Code code = ws.code
+        cdef ndarray array
+        self.t = code.tape.c
+        self.t.v = ws.v
+        self.w = zeros(max(code.n, <int64_t>1))
+        self.arrays = []
+        self.data = <double**>calloc(max(len(code.tape.storages), 1), sizeof(double*))
+        if self.data == NULL:
+            raise MemoryError("no memory for a sweep")
+        for number, (shape, dtype) in enumerate(code.tape.storages):
+            array = None
+            if dtype == np.float64:
+                array = np.zeros(shape)
+                self.data[<Py_ssize_t>number] = <double*>PyArray_DATA(array)
+            self.arrays.append(array)
+
+    def __dealloc__(self):
+        give_back(self.w)
+        free(self.data)
+
+    cdef list collect(self, Code code, list inputs):
+        cdef list results = []
+        cdef Leaf* leaf
+        for k in inputs:
+            leaf = &code.leaves[<Py_ssize_t>k]
+            if leaf.kind == SCALAR:
+                results.append(self.w[leaf.number])
+            elif self.arrays[leaf.number] is None:
+                results.append(np.zeros(*code.tape.storages[leaf.number]))
+            else:
+                results.append(self.arrays[leaf.number])
+        return results
+
+    cdef int seed(self, Code code, list inputs, list tangents) except -1:
+        cdef Leaf* leaf
+        for k, tangent in zip(inputs, tangents):
+            leaf = &code.leaves[<Py_ssize_t>k]
+            if leaf.kind == SCALAR:
+                self.w[leaf.number] = tangent
+            elif tangent is not None and self.arrays[leaf.number] is not None:
+                self.arrays[leaf.number][...] = tangent
+        return 0
+
+
+cdef object outcome_of(Workspace ws, int64_t i):
+    """What a guard found, as a key that tells siblings apart."""
+    cdef CTape* t = &ws.code.tape.c
+    cdef int op = t.opcode[i]
+    if op == OP_ARRAY:
+        record = ws.code.tape.records[t.a[i]]
+        if type(record) is Guard:
+            return ws.value(record.x).tobytes()
+        return ws.found
+    if op == OP_GUARD_VALUE:
+        return ws.v[i].hex()
+    return not t.v[i]
+
+
+cdef object shapes_found(result):
+    if isinstance(result, (list, tuple)):
+        return tuple([shapes_found(part) for part in result])
+    return np.shape(result), str(getattr(result, "dtype", type(result).__name__))
+
+
+cdef object shapes_recorded(Tape tape, outs):
+    if outs is None or isinstance(outs, int):
+        if outs is None or outs < 0:
+            return None
+        return tape.storages[outs][0], str(tape.storages[outs][1])
+    return tuple([shapes_recorded(tape, out) for out in outs])
+
+
+def outcome_recorded(Code code, int64_t i):
+    """The outcome a guard was recorded with."""
+    cdef CTape* t = &code.tape.c
+    cdef int op = t.opcode[i]
+    if op == OP_ARRAY:
+        record = code.tape.records[t.a[i]]
+        if type(record) is Guard:
+            return record.expected.tobytes()
+        return shapes_recorded(code.tape, record.outs if type(record) is Call or type(record) is Tracked else (<Record>record).out)
+    return t.v[i].hex() if op == OP_GUARD_VALUE else bool(t.v[i])
+
+
+def same_instructions(Code one, Code other, int64_t n):
+    """Whether two paths agree in their first n instructions."""
+    cdef CTape* p = &one.tape.c
+    cdef CTape* q = &other.tape.c
+    if p.n < n or q.n < n:
+        return False
+    return (memcmp(p.opcode, q.opcode, n) == 0 and memcmp(p.a, q.a, n * sizeof(int32_t)) == 0
+            and memcmp(p.b, q.b, n * sizeof(int32_t)) == 0 and same_constants(p, q, n))
+
+
+cdef bint same_constants(CTape* p, CTape* q, int64_t n) noexcept nogil:
+    cdef int64_t i
+    for i in range(n):
+        if p.opcode[i] == OP_CONSTANT and memcmp(&p.v[i], &q.v[i], sizeof(double)) != 0:
+            return False
+        if OP_GUARD_LESS <= p.opcode[i] <= OP_GUARD_VALUE and not same(p.v[i], q.v[i]):
+            return False
+    return True
+
+
+class Plain:
+    """A leaf of a result that is the same on the whole path."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+
+class Single:
+    """A leaf of a result that is a number of NumPy's: the operand of the array without dimensions it is kept in."""
+
+    __slots__ = ("operand",)
+
+    def __init__(self, operand):
+        self.operand = operand
+
+
+cdef object leaf_value(Workspace ws, x):
+    """A leaf of the result as it leaves, an array that nothing else refers to."""
+    cdef Operand operand
+    cdef ndarray array
+    if type(x) is Operand:
+        operand = <Operand>x
+        if operand.strides is None and operand.layout[1] == np.float64:
+            shape = <tuple>operand.layout[0]
+            array = np.empty(shape)
+            memcpy(PyArray_DATA(array), ws.data[operand.number], PyArray_NBYTES(array))
+            return array
+        return np.array(ws.value(operand), order="C")
+    if type(x) is Single:
+        return ws.value(x.operand)[()]
+    if type(x) is Plain:
+        return x.value.copy() if type(x.value) is ndarray else x.value
+    return ws.v[<int64_t>x]

@@ -1,0 +1,560 @@
+# Kernels of array instructions: inner loops, NumPy's own where it has them, over operands of any strides. Without the GIL.
+
+cdef extern from "numpy/ufuncobject.h":
+    ctypedef void (*Loop "PyUFuncGenericFunction")(char** args, const cnp.npy_intp* dimensions, const cnp.npy_intp* strides,
+                                                   void* data) noexcept nogil
+    ctypedef struct PyUFuncObject:
+        int nin, nout, ntypes
+        Loop* functions
+        void** data
+        char* types
+
+# A loop that can fail: an index out of bounds, a guard.
+ctypedef bint (*Check)(char** args, const cnp.npy_intp* dimensions, const cnp.npy_intp* strides, void* data) noexcept nogil
+
+cdef enum:
+    FIXED = 3
+    OPERANDS = 4
+    OUTER = 7              # dimensions around the inner loop
+    CORE = 8               # strides of a generalized ufunc's own dimensions, and its lengths
+
+
+cdef struct Place:
+    int kind               # SCALAR, ARRAY, FIXED, or 0 for a constant
+    int32_t number
+    int64_t offset
+    char* address          # of a FIXED operand
+    double constant        # where a constant number is kept, in one of these types
+    float single
+    int64_t whole
+
+
+cdef struct Kernel:
+    Loop loop              # or `check`
+    Check check
+    void* data
+    int count              # operands
+    int outer              # dimensions around the inner loop
+    bint is_guard
+    Place[OPERANDS] places
+    cnp.npy_intp[1 + CORE] lengths             # of the inner loop, then of the core dimensions
+    cnp.npy_intp[OPERANDS + CORE] strides      # of the inner loop, then of the core dimensions
+    cnp.npy_intp[OUTER] around
+    cnp.npy_intp[OPERANDS][OUTER] steps
+
+
+cdef bint run_kernel(Kernel* kernel, double* v, char** data) noexcept nogil:
+    """Runs a kernel; False if it failed."""
+    cdef char* args[OPERANDS]
+    cdef char* at[OPERANDS]
+    cdef cnp.npy_intp[OUTER] index
+    cdef Place* place
+    cdef int k, d
+    for k in range(kernel.count):
+        place = &kernel.places[k]
+        if place.kind == ARRAY:
+            args[k] = data[place.number] + place.offset
+        elif place.kind == SCALAR:
+            args[k] = <char*>&v[place.number]
+        elif place.kind == FIXED:
+            args[k] = place.address
+        else:
+            args[k] = <char*>&place.constant + place.offset
+    if kernel.outer == 0:
+        if kernel.check != NULL:
+            return kernel.check(args, kernel.lengths, kernel.strides, kernel.data)
+        kernel.loop(args, kernel.lengths, kernel.strides, kernel.data)
+        return True
+    for d in range(kernel.outer):
+        index[d] = 0
+    while True:
+        # A loop may move the pointers it is given.
+        for k in range(kernel.count):
+            at[k] = args[k]
+        if kernel.check != NULL:
+            if not kernel.check(at, kernel.lengths, kernel.strides, kernel.data):
+                return False
+        else:
+            kernel.loop(at, kernel.lengths, kernel.strides, kernel.data)
+        d = kernel.outer - 1
+        while d >= 0:
+            index[d] += 1
+            for k in range(kernel.count):
+                args[k] += kernel.steps[d][k]
+            if index[d] < kernel.around[d]:
+                break
+            for k in range(kernel.count):
+                args[k] -= kernel.steps[d][k] * kernel.around[d]
+            index[d] = 0
+            d -= 1
+        if d < 0:
+            return True
+
+
+# ---- own loops -----------------------------------------------------------------------------------------------------------------
+
+cdef enum:
+    MAX_ROWS = 256
+
+# What a loop over a row of the op table is told: its opcode.
+cdef int[MAX_ROWS] row_numbers
+cdef int _row
+for _row in range(MAX_ROWS):
+    row_numbers[_row] = _row
+
+
+cdef void row_loop_double(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef int op = (<int*>data)[0]
+    cdef cnp.npy_intp i
+    cdef bint two = ARITY[op] > 1
+    cdef char* x = args[0]
+    cdef char* y = args[1] if two else args[0]
+    cdef char* v = args[2] if two else args[1]
+    cdef cnp.npy_intp dy = strides[1] if two else strides[0]
+    cdef cnp.npy_intp dv = strides[2] if two else strides[1]
+    if op == OP_MULZ and dv == 8:
+        mulz_double(x, y, <double*>v, n[0], strides[0], dy)
+        return
+    for i in range(n[0]):
+        (<double*>(v + i * dv))[0] = value_of(op, (<double*>(x + i * strides[0]))[0], (<double*>(y + i * dy))[0])
+
+
+cdef void mulz_double(const char* x, const char* y, double* v, cnp.npy_intp n, cnp.npy_intp dx, cnp.npy_intp dy) noexcept nogil:
+    cdef cnp.npy_intp i
+    cdef double total = 0.0
+    cdef double p, q
+    if dx == 8 and dy == 8:
+        for i in range(n):
+            v[i] = (<const double*>x)[i] * (<const double*>y)[i]
+    elif dx == 8 and dy == 0:
+        q = (<const double*>y)[0]
+        for i in range(n):
+            v[i] = (<const double*>x)[i] * q
+    elif dy == 8 and dx == 0:
+        q = (<const double*>x)[0]
+        for i in range(n):
+            v[i] = q * (<const double*>y)[i]
+    else:
+        for i in range(n):
+            v[i] = (<const double*>(x + i * dx))[0] * (<const double*>(y + i * dy))[0]
+    for i in range(n):
+        total += v[i] - v[i]
+    if total == total:
+        return
+    # Somewhere the plain product is infinite or NaN: zero wins there.
+    for i in range(n):
+        p, q = (<const double*>(x + i * dx))[0], (<const double*>(y + i * dy))[0]
+        if p == 0.0 or q == 0.0:
+            v[i] = 0.0
+
+
+cdef void row_loop_float(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef int op = (<int*>data)[0]
+    cdef cnp.npy_intp i
+    cdef bint two = ARITY[op] > 1
+    cdef char* x = args[0]
+    cdef char* y = args[1] if two else args[0]
+    cdef char* v = args[2] if two else args[1]
+    cdef cnp.npy_intp dy = strides[1] if two else strides[0]
+    cdef cnp.npy_intp dv = strides[2] if two else strides[1]
+    for i in range(n[0]):
+        (<float*>(v + i * dv))[0] = <float>value_of(op, (<float*>(x + i * strides[0]))[0], (<float*>(y + i * dy))[0])
+
+
+cdef void copy_8(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef cnp.npy_intp i
+    if strides[0] == 8 and strides[1] == 8:
+        memcpy(args[1], args[0], n[0] * 8)
+        return
+    for i in range(n[0]):
+        (<int64_t*>(args[1] + i * strides[1]))[0] = (<int64_t*>(args[0] + i * strides[0]))[0]
+
+
+cdef void copy_4(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef cnp.npy_intp i
+    if strides[0] == 4 and strides[1] == 4:
+        memcpy(args[1], args[0], n[0] * 4)
+        return
+    for i in range(n[0]):
+        (<int32_t*>(args[1] + i * strides[1]))[0] = (<int32_t*>(args[0] + i * strides[0]))[0]
+
+
+cdef void copy_1(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef cnp.npy_intp i
+    for i in range(n[0]):
+        (args[1] + i * strides[1])[0] = (args[0] + i * strides[0])[0]
+
+
+cdef void double_to_float(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef cnp.npy_intp i
+    for i in range(n[0]):
+        (<float*>(args[1] + i * strides[1]))[0] = <float>(<double*>(args[0] + i * strides[0]))[0]
+
+
+cdef void float_to_double(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef cnp.npy_intp i
+    for i in range(n[0]):
+        (<double*>(args[1] + i * strides[1]))[0] = (<float*>(args[0] + i * strides[0]))[0]
+
+
+cdef void int_to_double(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef cnp.npy_intp i
+    for i in range(n[0]):
+        (<double*>(args[1] + i * strides[1]))[0] = <double>(<int64_t*>(args[0] + i * strides[0]))[0]
+
+
+cdef void bool_to_double(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef cnp.npy_intp i
+    for i in range(n[0]):
+        (<double*>(args[1] + i * strides[1]))[0] = (args[0] + i * strides[0])[0] != 0
+
+
+cdef void where_8(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef cnp.npy_intp i
+    for i in range(n[0]):
+        (<int64_t*>(args[3] + i * strides[3]))[0] = (<int64_t*>(args[1] + i * strides[1]))[0] \
+            if (args[0] + i * strides[0])[0] else (<int64_t*>(args[2] + i * strides[2]))[0]
+
+
+cdef void where_4(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef cnp.npy_intp i
+    for i in range(n[0]):
+        (<int32_t*>(args[3] + i * strides[3]))[0] = (<int32_t*>(args[1] + i * strides[1]))[0] \
+            if (args[0] + i * strides[0])[0] else (<int32_t*>(args[2] + i * strides[2]))[0]
+
+
+cdef bint equal_bytes(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    """A guard on the elements of an array; lengths: elements, bytes of one."""
+    cdef cnp.npy_intp i
+    for i in range(n[0]):
+        if memcmp(args[0] + i * strides[0], args[1] + i * strides[1], n[1]) != 0:
+            return False
+    return True
+
+
+# Reading and adding rows by whole numbers. Operands: array, indices, rows; lengths: indices, length of the indexed axis, bytes (or
+# elements) of a row; strides: of the operands over the indices, then of the array along its axis.
+
+cdef bint take_rows(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef cnp.npy_intp i, k
+    for i in range(n[0]):
+        k = (<int64_t*>(args[1] + i * strides[1]))[0]
+        if k < 0:
+            k += n[1]
+        if k < 0 or k >= n[1]:
+            return False
+        if n[2] == 8:
+            (<int64_t*>(args[2] + i * strides[2]))[0] = (<int64_t*>(args[0] + k * strides[3]))[0]
+        else:
+            memcpy(args[2] + i * strides[2], args[0] + k * strides[3], n[2])
+    return True
+
+
+cdef bint add_rows(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    """The same for float64, with the rows added to those of the array."""
+    cdef cnp.npy_intp i, j, k
+    cdef double* row
+    for i in range(n[0]):
+        k = (<int64_t*>(args[1] + i * strides[1]))[0]
+        if k < 0:
+            k += n[1]
+        if k < 0 or k >= n[1]:
+            return False
+        row = <double*>(args[0] + k * strides[3])
+        for j in range(n[2]):
+            row[j] += (<double*>(args[2] + i * strides[2]))[j]
+    return True
+
+
+# The same for pairs of whole numbers: array (two dimensions), first and second indices, elements; lengths: pairs, lengths of the
+# dimensions, bytes of an element.
+
+cdef bint take_pairs(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef cnp.npy_intp i, j, k
+    for i in range(n[0]):
+        j, k = (<int64_t*>(args[1] + i * strides[1]))[0], (<int64_t*>(args[2] + i * strides[2]))[0]
+        if j < 0:
+            j += n[1]
+        if k < 0:
+            k += n[2]
+        if j < 0 or j >= n[1] or k < 0 or k >= n[2]:
+            return False
+        memcpy(args[3] + i * strides[3], args[0] + j * strides[4] + k * strides[5], n[3])
+    return True
+
+
+cdef bint add_pairs(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    """The same for float64, with the elements added to those of the array."""
+    cdef cnp.npy_intp i, j, k
+    for i in range(n[0]):
+        j, k = (<int64_t*>(args[1] + i * strides[1]))[0], (<int64_t*>(args[2] + i * strides[2]))[0]
+        if j < 0:
+            j += n[1]
+        if k < 0:
+            k += n[2]
+        if j < 0 or j >= n[1] or k < 0 or k >= n[2]:
+            return False
+        (<double*>(args[0] + j * strides[4] + k * strides[5]))[0] += (<double*>(args[3] + i * strides[3]))[0]
+    return True
+
+
+# ---- from records to kernels ---------------------------------------------------------------------------------------------------
+
+@cython.final
+cdef class Lowering:
+    """The kernels of one array instruction as they are put together."""
+
+    cdef Tape tape
+    cdef Kernel* kernels
+    cdef int32_t count
+    cdef list kept
+
+    def __cinit__(self, Tape tape):
+        self.tape, self.kept = tape, []
+
+    def __dealloc__(self):
+        free(self.kernels)
+
+    cdef Kernel* take(self) noexcept:
+        kernels, self.kernels = self.kernels, NULL
+        return kernels
+
+    cdef Kernel* add(self) except NULL:
+        cdef Kernel* kernels = <Kernel*>realloc(self.kernels, (self.count + 1) * sizeof(Kernel))
+        if kernels == NULL:
+            raise MemoryError("no memory for a program")
+        self.kernels = kernels
+        self.count += 1
+        memset(&kernels[self.count - 1], 0, sizeof(Kernel))
+        return &kernels[self.count - 1]
+
+    cdef int nest(self, Kernel* kernel, list operands, tuple shape) except -1:
+        """Puts operands, Refs broadcast to a shape, into a kernel; dimensions that are one in memory are merged. 0 if they are too
+        many.
+        """
+        cdef list lengths = [], steps = []
+        cdef int k, d
+        cdef Ref ref
+        rows = [(<Ref>ref).steps_for(shape) for ref in operands]
+        for d, length in enumerate(shape):
+            step = [row[d] for row in rows]
+            if length == 1:
+                continue
+            if lengths and all([before == length * after for before, after in zip(steps[len(steps) - 1], step)]):
+                lengths[len(lengths) - 1] *= length
+                steps[len(steps) - 1] = step
+            else:
+                lengths.append(length)
+                steps.append(step)
+        if not lengths:
+            lengths, steps = [1], [[0] * len(operands)]
+        # The longest of the last two goes inside: the rest is paid per inner loop.
+        if len(lengths) > OUTER + 1:
+            return 0
+        kernel.count, kernel.outer = <int>len(operands), <int>len(lengths) - 1
+        kernel.lengths[0] = lengths[len(lengths) - 1]
+        for k, ref in enumerate(operands):
+            kernel.places[k] = ref.place
+            kernel.strides[k] = steps[len(steps) - 1][k]
+            for d in range(kernel.outer):
+                kernel.steps[d][k] = steps[d][k]
+        for d in range(kernel.outer):
+            kernel.around[d] = lengths[d]
+        return 1
+
+    cdef int loop(self, Loop loop, void* data, list operands, tuple shape) except -1:
+        """Adds an elementwise kernel."""
+        cdef Kernel* kernel
+        if 0 in shape:
+            return 1
+        kernel = self.add()
+        kernel.loop, kernel.data = loop, data
+        return self.nest(kernel, operands, shape)
+
+    cdef int ufunc(self, function, list operands, tuple shape) except -1:
+        """Adds a kernel with NumPy's loop of a ufunc for exactly these types; 0 if it has none."""
+        cdef PyUFuncObject* u
+        cdef int i, k
+        cdef bint fits
+        if type(function) is not np.ufunc:
+            return 0
+        u = <PyUFuncObject*>function
+        if u.nin + u.nout != len(operands) or u.functions == NULL:
+            return 0
+        for i in range(u.ntypes):
+            fits = u.functions[i] != NULL
+            for k in range(u.nin + u.nout):
+                fits = fits and u.types[i * (u.nin + u.nout) + k] == (<Ref>operands[k]).type_number
+            if fits:
+                self.kept.append(function)
+                return self.loop(u.functions[i], u.data[i] if u.data != NULL else NULL, operands, shape)
+        return 0
+
+    cdef int row(self, int op, list operands, tuple shape) except -1:
+        """Adds a kernel for a row of the op table that NumPy has no loop for."""
+        for ref in operands:
+            if (<Ref>ref).type_number != (<Ref>operands[0]).type_number:
+                return 0
+        if (<Ref>operands[0]).type_number == cnp.NPY_DOUBLE:
+            return self.loop(row_loop_double, &row_numbers[op], operands, shape)
+        if (<Ref>operands[0]).type_number == cnp.NPY_FLOAT:
+            return self.loop(row_loop_float, &row_numbers[op], operands, shape)
+        return 0
+
+    cdef int copy(self, Ref source, Ref target) except -1:
+        """Adds a kernel that copies, and converts, to a target of its own shape; 0 for types it does not know."""
+        cdef Loop loop = NULL
+        cdef int p = source.type_number, q = target.type_number
+        cdef int size = target.itemsize
+        if p == q:
+            if size == 8:
+                loop = copy_8
+            elif size == 4:
+                loop = copy_4
+            elif size == 1:
+                loop = copy_1
+        elif q == cnp.NPY_DOUBLE:
+            if p == cnp.NPY_FLOAT:
+                loop = float_to_double
+            elif p == cnp.NPY_BOOL:
+                loop = bool_to_double
+            elif p == np.dtype(np.int64).num:
+                loop = int_to_double
+        elif p == cnp.NPY_DOUBLE and q == cnp.NPY_FLOAT:
+            loop = double_to_float
+        if loop == NULL:
+            return 0
+        return self.loop(loop, NULL, [source, target], target.shape)
+
+    cdef int reduce(self, function, Ref x, Ref out, tuple axes, bint keepdims) except -1:
+        """Adds the reduction of x by a ufunc along axes into `out`, a whole storage or slot; 0 if some length is zero."""
+        cdef Ref into
+        if 0 in x.shape:
+            return 0
+        into = out.expanded(x.shape, axes)
+        # The first elements along the axes, then the others: as NumPy does without an initial value.
+        if not self.copy(x.first(axes), into.first(axes)):
+            return 0
+        return self.fold(function, x, into, axes)
+
+    cdef int fold(self, function, Ref x, Ref into, tuple axes) except -1:
+        cdef Ref rest
+        cdef tuple done = ()
+        # Axis by axis: all but the first element along this one, at the first of those that follow, at all of those before.
+        for axis in axes:
+            if x.shape[axis] > 1:
+                rest = x.rest_of(axis, tuple([a for a in axes if a not in done and a != axis]))
+                target = into.rest_of(axis, tuple([a for a in axes if a not in done and a != axis]))
+                if not self.ufunc(function, [target, rest, target], rest.shape):
+                    return 0
+            done = (*done, axis)
+        return 1
+
+
+@cython.final
+cdef class Ref:
+    """An operand of a kernel: where it is, its shape, strides (bytes) and type."""
+
+    cdef Place place
+    cdef readonly tuple shape
+    cdef readonly tuple strides
+    cdef readonly int type_number
+    cdef readonly int itemsize
+
+    cdef Ref like(self, shape, strides, int64_t offset):
+        cdef Ref ref = Ref.__new__(Ref)
+        ref.place, ref.shape, ref.strides = self.place, tuple(shape), tuple(strides)
+        ref.type_number, ref.itemsize = self.type_number, self.itemsize
+        ref.place.offset += offset
+        return ref
+
+    cdef list steps_for(self, tuple shape):
+        """Strides for elements of a shape that this one is broadcast to."""
+        cdef int extra = <int>(len(shape) - len(self.shape))
+        return [0] * extra + [0 if own == 1 and length != 1 else step
+                              for own, length, step in zip(self.shape, shape[extra:], self.strides)]
+
+    cdef Ref expanded(self, tuple shape, tuple axes):
+        """A reduction's result as it stands beside what is reduced: stride 0 along the axes."""
+        cdef list kept = [k for k in range(len(shape)) if k not in axes]
+        if len(self.shape) == len(shape):
+            strides = [0 if k in axes else self.strides[k] for k in range(len(shape))]
+        else:
+            strides = [0] * len(shape)
+            for k, step in zip(kept, self.strides):
+                strides[k] = step
+        return self.like(shape, strides, 0)
+
+    cdef Ref first(self, tuple axes):
+        """The first element along the axes, which are kept."""
+        return self.like([1 if k in axes else n for k, n in enumerate(self.shape)], self.strides, 0)
+
+    cdef Ref rest_of(self, int axis, tuple firsts):
+        """All but the first along one axis, the first along others."""
+        shape = [1 if k in firsts else n - 1 if k == axis else n for k, n in enumerate(self.shape)]
+        return self.like(shape, self.strides, self.strides[axis])
+
+    cdef Ref moved(self, order):
+        return self.like([self.shape[k] for k in order], [self.strides[k] for k in order], 0)
+
+
+cdef tuple contiguous_strides(tuple shape, Py_ssize_t itemsize):
+    strides = []
+    for n in reversed(shape):
+        strides.append(itemsize)
+        itemsize *= max(n, 1)
+    return tuple(reversed(strides))
+
+
+cdef Ref ref_of(Tape tape, operand, like=None):
+    """The Ref of an Operand, or of a plain number taken as `like` (a dtype) in arithmetic; None for anything else."""
+    cdef Ref ref = Ref.__new__(Ref)
+    cdef Operand o
+    if type(operand) is Operand and (<Operand>operand).kind == ARRAY:
+        o = <Operand>operand
+        ref.place.kind, ref.place.number, ref.place.offset = ARRAY, o.number, o.offset
+        ref.shape, dtype = o.layout
+        ref.strides = o.strides if o.strides is not None else contiguous_strides(ref.shape, dtype.itemsize)
+        ref.type_number, ref.itemsize = dtype.num, dtype.itemsize
+        return ref
+    ref.shape = ref.strides = ()
+    if type(operand) is Operand and (<Operand>operand).kind == SCALAR:
+        if like is not None and like != np.float64:
+            return None                    # it is converted first; rare
+        ref.place.kind, ref.place.number = SCALAR, (<Operand>operand).number
+        ref.type_number, ref.itemsize = cnp.NPY_DOUBLE, 8
+        return ref
+    number = (<Operand>operand).value if type(operand) is Operand else operand
+    if like is None or type(number) not in (float, int, bool, np.float64):
+        return None
+    if like == np.int64 and type(number) is int and -2**63 <= number < 2**63:
+        ref.place.whole = number
+        ref.place.offset = <char*>&ref.place.whole - <char*>&ref.place.constant
+        ref.type_number, ref.itemsize = like.num, 8
+        return ref
+    if like.kind != "f":
+        return None
+    ref.place.constant = number
+    ref.type_number, ref.itemsize = cnp.NPY_DOUBLE, 8
+    if like == np.float32:
+        if type(number) is np.float64:
+            return None
+        ref.place.single = <float>ref.place.constant
+        ref.place.offset = <char*>&ref.place.single - <char*>&ref.place.constant
+        ref.type_number, ref.itemsize = cnp.NPY_FLOAT, 4
+    return ref
+
+
+cdef Ref whole_ref(Tape tape, out, int64_t slot):
+    """The Ref of a result: a storage, or a slot if that is negative."""
+    cdef Ref ref = Ref.__new__(Ref)
+    if out < 0:
+        ref.place.kind, ref.place.number = SCALAR, <int32_t>slot
+        ref.shape = ref.strides = ()
+        ref.type_number, ref.itemsize = cnp.NPY_DOUBLE, 8
+        return ref
+    ref.place.kind, ref.place.number = ARRAY, out
+    ref.shape, dtype = tape.storages[out]
+    ref.strides = contiguous_strides(ref.shape, dtype.itemsize)
+    ref.type_number, ref.itemsize = dtype.num, dtype.itemsize
+    return ref

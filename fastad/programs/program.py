@@ -1,0 +1,556 @@
+"""Programs: a function recorded once per path and replayed, with guards where it decided something.
+
+    F(x) ──▶ Arguments (key, inputs) ──▶ Paths (one per key) ──▶ Code of the path taken last ──replay──▶ result
+                                            ▲                        │ a guard does not hold
+                                            └── f runs again ◀── no ─┴─ is there a sibling for what it found? ── yes ──▶ go on there
+"""
+
+import functools
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import leaves as _leaves
+from .. import transforms
+from ..core import scalar
+from ..errors import GuardError, TraceError
+from ..pytrees import NUMBER, flatten, unflatten, unflatten_derivatives
+from .captures import Captures
+from .code import Code, Plain, Replay, Single, outcome_recorded, same_instructions
+from .recording import derive, generators_moved, record_path
+from .signature import Arguments
+
+MAX_PATHS = 256          # per signature; the one not used for longest makes room
+PATIENCE = 64            # misses in a row, or more misses than hits after that, before a signature runs eagerly
+
+_recording = threading.local()
+
+
+class _RunEagerly(Exception):
+    """A replay can not go on; the function itself must run."""
+
+
+class _Branches:
+    """What the recorder keeps with a Code: where it branched off, and what branched off from it."""
+
+    __slots__ = ("parent", "fork", "siblings", "derived", "used")
+
+    def __init__(self):
+        self.parent = None                # the Code whose instructions before `fork` are this one's
+        self.fork = 0
+        self.siblings: dict = {}          # by instruction: {outcome of the guard: Code}
+        self.derived: dict = {}           # by kind and inputs: Code
+        self.used = 0
+
+
+class Paths:
+    """The paths of one signature."""
+
+    def __init__(self, f, captures, key, kept):
+        self.f, self.captures, self.key, self.kept = f, captures, key, kept
+        self.codes: list[Code] = []
+        self.last: Code | None = None
+        self.reason: str | None = None    # why this signature runs eagerly
+        self.replays = self.misses = self.recordings = self.in_a_row = 0
+        self.clock = 0
+        self.lock = threading.Lock()
+
+    # ---- replaying ----
+
+    def run(self, kind, differentiated, arguments, seeds=()):
+        """(Code, Replay at its end) for these arguments; _RunEagerly if they must be computed without a program."""
+        if self.reason is not None:
+            raise _RunEagerly
+        seeds = list(seeds)
+        attempts = 0
+        states = None
+        code = self.last
+        if code is None or not code.live_arrays():
+            code = self.record(arguments, None, 0)
+        while True:
+            target = self.code_for(code, kind, differentiated)
+            if target.draws and states is None:
+                states = self.generator_states(target)
+            replay = Replay(target)
+            replay.start([*arguments.leaves, *seeds])
+            held = replay.go_on(0, target.n)
+            while not held and replay.at < code.n:
+                sibling = self.sibling(code, replay.at, replay.outcome)
+                if sibling is None:
+                    break
+                code = sibling
+                target = self.code_for(code, kind, differentiated)
+                replay.switch(target)
+                replay.start(seeds, len(arguments.leaves))
+                held = replay.go_on(replay.at, target.n)
+            if held:
+                self.last, code.owner.used, self.clock = code, self.clock, self.clock + 1
+                self.replays += 1
+                self.in_a_row = 0
+                return code, replay
+            at = replay.at
+            if states is not None:
+                for generator, state in states:
+                    generator.bit_generator.state = state
+            attempts += 1
+            if at >= code.n or attempts > 3:
+                # A decision of a derivative's own, or a function that does not repeat itself.
+                self.miss("it takes another path each time it is run with the same arguments" if attempts > 3 else None)
+                raise _RunEagerly
+            code = self.record(arguments, code, at)
+
+    def code_for(self, code, kind, differentiated):
+        """The Code that computes a derivative behind a path: the path's own where numeric sweeps serve."""
+        if kind == "value" or (code.numeric and (kind != "product" or code.has_no_arrays)):
+            if kind in ("gradient", "product") and not _is_scalar(code):
+                raise _RunEagerly
+            return code
+        if any(isinstance(x, Plain) and not _leaves.is_number(x.value) for x in code.outputs):
+            raise _RunEagerly
+        if kind in ("gradient", "product") and not _is_scalar(code):
+            raise _RunEagerly            # the eager transform says what is wrong
+        found = code.owner.derived.get((kind, differentiated))
+        if found is None:
+            with scalar.Suspended():
+                found = derive(code, kind, differentiated)
+            code.owner.derived[kind, differentiated] = found
+        return found
+
+    def sibling(self, code, at, outcome):
+        """The path that took another outcome of the guard at an instruction; None if it is not known."""
+        return _owner(code, at).owner.siblings.get(at, {}).get(outcome)
+
+    def generator_states(self, code):
+        """(generator, state) of the generators that a path draws from."""
+        generators = {id(g): g for g in _generators(code)}
+        return [(g, g.bit_generator.state) for g in generators.values()]
+
+    # ---- recording ----
+
+    def record(self, arguments, before, at):
+        """Runs f and adds its path, which left `before` at an instruction. _RunEagerly if f can not be recorded."""
+        if self.f is None:
+            raise GuardError("this program was loaded without its source, and these arguments take a path it does not have; "
+                             "record the function again and save it with that path")
+        self.miss()
+        if self.reason is not None:
+            raise _RunEagerly
+        before_states = generators_moved()
+        depth = getattr(_recording, "programs", ())
+        _recording.programs = (*depth, self)
+        try:
+            with scalar.Suspended():
+                code = record_path(self.f, arguments, self.captures)
+        except TraceError as error:
+            self.give_up(str(error))
+            raise _RunEagerly from None
+        finally:
+            _recording.programs = depth
+        if generators_moved() != before_states:
+            self.give_up("it draws random numbers from `random` or numpy.random's own functions, which a replay can not; "
+                         "use a numpy.random.Generator")
+            raise _RunEagerly
+        code.owner = _Branches()
+        return self.publish(code, before, at)
+
+    def publish(self, code, before, at):
+        """Makes a new path known to all threads; the same path if another thread was faster."""
+        with self.lock:
+            self.recordings += 1
+            if before is not None and before in self.codes and same_instructions(before, code, at):
+                owner = _owner(before, at)
+                siblings = owner.owner.siblings.setdefault(at, {outcome_recorded(before, at): before})
+                outcome = outcome_recorded(code, at)
+                known = siblings.get(outcome)
+                if known is not None and known is not before and same_instructions(known, code, code.n) and known.n == code.n:
+                    return known
+                if outcome not in siblings:
+                    code.owner.parent, code.owner.fork = before, at
+                    siblings[outcome] = code
+            elif before is None and self.last is not None and self.last.live_arrays():
+                return self.last
+            self.codes.append(code)
+            self.last = code
+            code.owner.used = self.clock
+            if len(self.codes) > MAX_PATHS:
+                self.evict()
+            return code
+
+    def evict(self):
+        """Drops the path that was not used for longest among those from which no other branched off."""
+        parents = {id(code.owner.parent) for code in self.codes}
+        free = [code for code in self.codes if id(code) not in parents and code is not self.last]
+        if not free:
+            return
+        oldest = min(free, key=lambda code: code.owner.used)
+        self.codes.remove(oldest)
+        if oldest.owner.parent is not None:
+            siblings = _owner(oldest.owner.parent, oldest.owner.fork).owner.siblings[oldest.owner.fork]
+            for outcome in [outcome for outcome, code in siblings.items() if code is oldest]:
+                del siblings[outcome]
+
+    def miss(self, reason=None):
+        self.misses += 1
+        self.in_a_row += 1
+        if reason is not None or self.in_a_row > PATIENCE or (self.misses > 2 * PATIENCE and self.misses > self.replays):
+            self.give_up(reason or f"it took a new path {self.misses} times in {self.misses + self.replays} calls")
+
+    def give_up(self, reason):
+        """From now on the function itself runs."""
+        self.reason = reason
+        self.codes, self.last = [], None
+
+
+def _owner(code, at):
+    """The path that instruction `at` was first recorded with."""
+    while code.owner.parent is not None and at <= code.owner.fork:
+        code = code.owner.parent
+    return code
+
+
+def _generators(code):
+    for record in code.tape.records:
+        function = getattr(record, "function", None)
+        if getattr(record, "draws", False):
+            yield function.__self__
+
+
+class Program:
+    """A function that is recorded and replayed; made by `fastad.record`."""
+
+    def __init__(self, f: Callable[..., Any] | None, fast_math: bool = False):
+        self._f = f
+        self._fast_math = fast_math
+        self._name = transforms._name(f) if f is not None else "a loaded program"
+        self._captures: Captures | None = None
+        self._paths: dict[Any, Paths] = {}
+        self._lock = threading.RLock()
+        self._bound: dict[int, Any] = {}
+        if f is not None:
+            functools.update_wrapper(self, f, updated=())
+
+    # ---- which paths ----
+
+    def _find(self, arguments):
+        """The Paths of a call."""
+        with self._lock:
+            if self._f is not None:
+                if self._captures is None:
+                    self._captures = Captures(self._f)
+                elif self._captures.changed():
+                    self._captures = Captures(self._f)
+                    self._paths = {}
+            paths = self._paths.get(arguments.key)
+            if paths is None:
+                if self._f is None:
+                    raise GuardError(f"{self._name} was loaded without its source and has no program for arguments of these types and "
+                                     "shapes; record the function again and save it for them")
+                paths = self._paths[arguments.key] = Paths(self._f, self._captures, arguments.key, arguments.kept)
+            return paths
+
+    # ---- value and derivatives ----
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if scalar.tracing():
+            return self._source()(*args, **kwargs)
+        arguments = Arguments(args, kwargs)
+        try:
+            code, replay = self._find(arguments).run("value", (), arguments)
+        except _RunEagerly:
+            return self._source()(*args, **kwargs)
+        leaves = replay.result(code.outputs)
+        replay.finish()
+        return unflatten(code.structure, leaves)
+
+    def value_and_grad(self, *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any) -> Any:
+        """(value, gradient) of a scalar program as by fastad.value_and_grad, replayed."""
+        return self._replayed("value_and_grad", argnums, args, kwargs, _value_and_gradient)
+
+    def grad(self, *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any) -> Any:
+        """The gradient of a scalar program as by fastad.grad, replayed."""
+        return self._replayed("grad", argnums, args, kwargs, lambda paths, chosen: _value_and_gradient(paths, chosen)[1])
+
+    def jacobian(self, *args: Any, argnums: int | Sequence[int] = 0, mode: str = "auto", **kwargs: Any) -> Any:
+        """The Jacobian as by fastad.jacobian, replayed: one sweep behind the path for each row or column."""
+        if mode not in ("auto", "forward", "reverse"):
+            raise ValueError(f'jacobian: mode must be "auto", "forward" or "reverse", not {mode!r}')
+        return self._replayed("jacobian", argnums, args, kwargs, lambda paths, chosen: _jacobian(paths, chosen, mode))
+
+    def hessian(self, *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any) -> Any:
+        """The Hessian of a scalar program as by fastad.hessian, replayed: one sweep behind the gradient for each column."""
+        return self._replayed("hessian", argnums, args, kwargs, _hessian)
+
+    def jvp(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        """(value, tangent) as by fastad.jvp, replayed."""
+        primals = transforms._tuple("jvp", primals)
+        return self._replayed("jvp", range(len(primals)), primals, {}, lambda paths, chosen: _jvp(paths, chosen, tangents),
+                              lambda f: transforms.jvp(f, primals, tangents))
+
+    def vjp(self, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+        """(value, vjp_fun) as by fastad.vjp; vjp_fun sweeps behind the replay, any number of times."""
+        return self._replayed("vjp", range(len(primals)), primals, {}, _vjp, lambda f: transforms.vjp(f, *primals))
+
+    def hvp(self, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+        """The Hessian of a scalar program times tangents as by fastad.hvp, replayed."""
+        primals = transforms._tuple("hvp", primals)
+        return self._replayed("hvp", range(len(primals)), primals, {}, lambda paths, chosen: _hvp(paths, chosen, tangents),
+                              lambda f: transforms.hvp(f, primals, tangents))
+
+    def _replayed(self, transform, argnums, args, kwargs, replayed, eager=None):
+        """What `replayed(paths, chosen arguments)` gives; where there is no program for this call, the eager transform of f."""
+        if not scalar.tracing():
+            chosen = _Chosen.of(self._name, argnums, args, kwargs)
+            if chosen is not None:
+                try:
+                    return replayed(self._find(chosen.arguments), chosen)
+                except _RunEagerly:
+                    pass
+        if eager is not None:
+            return eager(self._source())
+        return getattr(transforms, transform)(self._source(), argnums)(*args, **kwargs)
+
+    def _source(self):
+        if self._f is None:
+            raise GuardError(f"{self._name} was loaded without its source, which this call needs")
+        return self._f
+
+    # ---- methods ----
+
+    def __get__(self, instance, owner=None):
+        """A program of its own for every instance it is a method of."""
+        if instance is None:
+            return self
+        found = self._bound.get(id(instance))
+        if found is None or found[0]() is not instance:
+            program = Program(self._source().__get__(instance, owner), self._fast_math)
+            try:
+                found = self._bound[id(instance)] = weakref.ref(instance, lambda _, k=id(instance): self._bound.pop(k, None)), program
+            except TypeError:
+                return program           # an instance without weak references: nothing is kept for it
+        return found[1]
+
+    # ---- what it has recorded ----
+
+    def _prepare(self, args):
+        """Records the path of these arguments."""
+        arguments = Arguments(args, {})
+        paths = self._find(arguments)
+        if paths.last is None and paths.reason is None:
+            try:
+                paths.record(arguments, None, 0)
+            except _RunEagerly:
+                pass
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """What is recorded and how it went, over all signatures: numbers, `bytes`, the names of functions that call Python in
+        a replay, and why signatures run eagerly.
+        """
+        with self._lock:
+            paths = list(self._paths.values())
+        codes = [code for p in paths for code in p.codes]
+        return {
+            "signatures": len(paths), "paths": len(codes), "recordings": sum(p.recordings for p in paths),
+            "replays": sum(p.replays for p in paths), "guard_misses": sum(max(0, p.misses - 1) for p in paths),
+            "instructions": sum(code.n for code in codes), "guards": sum(code.guards for code in codes),
+            "slots": sum(code.n for code in codes), "bytes": sum(code.nbytes for code in codes),
+            "python_calls": sorted({name for code in codes for name in code.callbacks}),
+            "eager": [p.reason for p in paths if p.reason is not None],
+        }
+
+    def clear(self) -> None:
+        """Forgets all paths."""
+        if self._f is None:
+            raise GuardError(f"{self._name} was loaded without its source and could not record its paths again")
+        with self._lock:
+            self._paths, self._captures = {}, None
+
+    def __repr__(self):
+        return f"<fastad program {self._name}: {sum(len(p.codes) for p in self._paths.values())} paths>"
+
+
+# ---- derivatives behind a replay -------------------------------------------------------------------------------------------------
+
+def _value_and_gradient(paths, chosen):
+    code, replay = paths.run("gradient", chosen.inputs, chosen.arguments)
+    [value] = replay.result(code.outputs)
+    gradient = _reverse(code, replay, chosen, [1.0]) if code.numeric else replay.result()
+    replay.finish()
+    return _as_number(value), chosen.rebuild(gradient)
+
+
+def _reverse(code, replay, chosen, adjoints):
+    """Adjoints of the chosen inputs for adjoints of the results, behind a replay of "reverse"."""
+    if code.numeric:
+        return replay.reverse([x if isinstance(x, int) else -1 for x in code.outputs], adjoints, list(chosen.inputs))
+    seeds = [_full(code, x, w) for x, w in zip(code.outputs, adjoints) if not isinstance(x, Plain)]
+    return _sweep(code, replay, chosen, seeds)
+
+
+def _tangent(code, replay, chosen, tangents, kind="tangent"):
+    """Tangents of the results (for "product" of the gradient) for tangents of the chosen inputs."""
+    if code.numeric and kind == "tangent":
+        return replay.tangent(list(chosen.inputs), tangents, [x if isinstance(x, int) else -1 for x in code.outputs])
+    if code.numeric and code.has_no_arrays:
+        return replay.product(list(chosen.inputs), tangents, code.outputs[0] if isinstance(code.outputs[0], int) else -1)
+    seeds = [_full(code, code.inputs[k], t) for k, t in zip(chosen.inputs, tangents)]
+    results = _sweep(code, replay, chosen, seeds)
+    if kind == "product":
+        return results
+    moving = iter(results)
+    return [np.zeros_like(x.value) if isinstance(x, Plain) and isinstance(x.value, np.ndarray) else
+            0.0 if isinstance(x, Plain) else next(moving) for x in code.outputs]
+
+
+def _sweep(code, replay, chosen, seeds):
+    """The instructions of a derivative behind those of the path, for seeds."""
+    replay.start(seeds, len(chosen.arguments.leaves))
+    if not replay.go_on(code.n, replay.length):
+        raise _RunEagerly
+    return replay.result()
+
+
+def _full(code, x, w):
+    """A seed in full: zeros where it is None."""
+    if w is not None or isinstance(x, int):
+        return 0.0 if w is None else w
+    shape, dtype = (x.operand if type(x) is Single else x).layout
+    return np.zeros(shape, dtype)
+
+
+def _jvp(paths, chosen, tangents):
+    directions = chosen.flatten_like("jvp", "tangents", tangents)
+    code, replay = paths.run("tangent", chosen.inputs, chosen.arguments)
+    value = replay.result(code.outputs)
+    tangent = _tangent(code, replay, chosen, directions)
+    replay.finish()
+    return unflatten(code.structure, value), unflatten_derivatives(code.structure, tangent)
+
+
+def _vjp(paths, chosen):
+    code, replay = paths.run("reverse", chosen.inputs, chosen.arguments)
+    value = replay.result(code.outputs)
+    lock = threading.Lock()
+
+    def vjp_fun(cotangent):
+        if scalar.tracing() and any(_leaves.is_active(x) for x in flatten(cotangent)[0]):
+            raise TraceError("vjp_fun of a replayed program takes plain cotangents; use fastad.vjp of the function itself inside a trace")
+        adjoints = transforms._seeds_like("vjp_fun", "the cotangent", cotangent, code.structure, value)
+        with lock:
+            return chosen.rebuild(_reverse(code, replay, chosen, adjoints))
+
+    return unflatten(code.structure, value), vjp_fun
+
+
+def _hvp(paths, chosen, tangents):
+    directions = chosen.flatten_like("hvp", "tangents", tangents)
+    code, replay = paths.run("product", chosen.inputs, chosen.arguments)
+    product = chosen.rebuild(_tangent(code, replay, chosen, directions, "product"))
+    replay.finish()
+    return product[0] if len(chosen.parts) == 1 else product
+
+
+def _jacobian(paths, chosen, mode):
+    leaves = chosen.leaves
+    first = paths.last if paths.last is not None else paths.record(chosen.arguments, None, 0)
+    n, m = _leaves.count(leaves), _count(first.outputs)
+    kind = "tangent" if mode == "forward" or (mode == "auto" and n < m) else "reverse"
+    code, replay = paths.run(kind, chosen.inputs, chosen.arguments)
+    value = replay.result(code.outputs)
+    if kind == "tangent":
+        columns = [_tangent(code, replay, chosen, unit) for unit in _leaves.units(leaves)]
+        blocks = _leaves.blocks(value, leaves, columns=columns)
+    else:
+        rows = [_reverse(code, replay, chosen, unit) for unit in _leaves.units(value)]
+        blocks = _leaves.blocks(value, leaves, rows=rows)
+    replay.finish()
+    return unflatten_derivatives(code.structure, [chosen.rebuild(row) for row in blocks])
+
+
+def _hessian(paths, chosen):
+    leaves = chosen.leaves
+    code, replay = paths.run("product", chosen.inputs, chosen.arguments)
+    columns = [_tangent(code, replay, chosen, unit, "product") for unit in _leaves.units(leaves)]
+    replay.finish()
+    return chosen.rebuild([chosen.rebuild(row) for row in _leaves.blocks(leaves, leaves, columns=columns)])
+
+
+def _count(outputs):
+    """How many numbers a result is."""
+    total = 0
+    for x in outputs:
+        shape = () if isinstance(x, (int, Single)) else np.shape(x.value) if isinstance(x, Plain) else x.layout[0]
+        total += int(np.prod(shape))
+    return total
+
+
+class _Chosen:
+    """The arguments of a call of which some are differentiated."""
+
+    __slots__ = ("arguments", "parts", "single", "inputs")
+
+    @classmethod
+    def of(cls, name, argnums, args, kwargs):
+        """None for arguments that can not be differentiated by: the eager transform says why."""
+        positions, single = (list(argnums), False) if isinstance(argnums, range) else transforms._positions(name, argnums, len(args))
+        self = cls()
+        self.arguments, self.single = Arguments(args, kwargs), single
+        self.parts = self.arguments.parts(positions)
+        if self.parts is None:
+            return None
+        self.inputs = tuple(k for _, start, stop in self.parts for k in range(start, stop))
+        if not all(_leaves.can_be_input(self.arguments.leaves[k]) for k in self.inputs):
+            return None
+        return self
+
+    @property
+    def leaves(self):
+        return [self.arguments.leaves[k] for k in self.inputs]
+
+    def rebuild(self, numbers):
+        """Derivatives by the chosen arguments in their structure."""
+        numbers = _leaves.typed_as(self.leaves, numbers)
+        trees, at = [], 0
+        for structure, start, stop in self.parts:
+            trees.append(unflatten_derivatives(structure, numbers[at:at + stop - start]))
+            at += stop - start
+        return trees[0] if self.single else tuple(trees)
+
+    def flatten_like(self, transform, what, trees):
+        if not isinstance(trees, (tuple, list)) or len(trees) != len(self.parts):
+            raise TypeError(f"{transform}: {what} must be a tuple with one entry per primal ({len(self.parts)})")
+        numbers = []
+        leaves = self.arguments.leaves
+        for k, (tree, (structure, start, stop)) in enumerate(zip(trees, self.parts)):
+            numbers += transforms._seeds_like(transform, f"{what}[{k}]", tree, structure, leaves[start:stop])
+        return numbers
+
+
+def _is_scalar(code):
+    if code.structure is not NUMBER:
+        return False
+    [x] = code.outputs
+    if isinstance(x, Plain):
+        return _leaves.is_number(x.value)
+    return isinstance(x, int) or (type(x) is Single or x.layout[0] == ())
+
+
+def _as_number(value):
+    value = _leaves.single(value)
+    return value if isinstance(value, np.float32) else float(value)
+
+
+def record(f: Callable[..., Any] | None = None, *example_args: Any, fast_math: bool = False) -> Any:
+    """f as a Program: recorded once per path, replayed from then on; recorded now if example arguments are given.
+
+    Also a decorator, with or without arguments, of functions and methods.
+    """
+    if f is None:
+        return functools.partial(record, fast_math=fast_math)
+    program = Program(f, fast_math)
+    if example_args:
+        program._prepare(example_args)
+    return program

@@ -1,0 +1,125 @@
+"""Recording a path: the function is run once on active values, and what it did becomes a Code."""
+
+import sys
+
+import numpy as np
+
+from .. import leaves as _leaves
+from ..arrays import active
+from ..arrays.active import ActiveArray
+from ..core import scalar, sweeps
+from ..core.scalar import Active
+from ..pytrees import flatten, frozen
+from ..transforms import _Trace
+from .code import Code, Plain, Single
+from .draws import watched
+
+
+def record_path(f, arguments, captures):
+    """The Code of the path that f takes for these arguments. What f raises comes out."""
+    trace = _Trace()
+    trace.recording = True
+    with watched(captures), trace:
+        trace.tape.note_places()
+        actives, inputs = independents(arguments.leaves)
+        args, kwargs = arguments.rebuilt(actives)
+        result = f(*args, **kwargs)
+        leaves, structure = flatten(result)
+        outputs = [handle_of(leaf) for leaf in leaves]
+        active.settle_constants(trace.tape)
+        code = Code(trace.tape, inputs, outputs)
+    code.structure = frozen(structure)
+    return code
+
+
+def independents(leaves):
+    """(active values, handles) of inputs: floats and arrays of any type of number."""
+    actives, handles = [], []
+    for leaf in leaves:
+        if isinstance(leaf, float):
+            x = scalar.independents([float(leaf)], True)[0]
+            handle = scalar.slot_of(x)
+        else:
+            plain = np.asarray(leaf)
+            x, handle = active.independent(plain.astype(plain.dtype.newbyteorder("="), order="C"), True)
+            if not isinstance(leaf, np.ndarray):
+                x = active.as_number(x)
+        actives.append(x)
+        handles.append(handle)
+    return actives, handles
+
+
+def handle_of(leaf):
+    """A leaf of a result as a Code refers to it."""
+    if type(leaf) is Active:
+        if not scalar.is_whole(leaf):
+            return scalar.slot_of(leaf)
+        # A whole number of math.floor and its kind is a plain int outside.
+        return Plain(scalar.leave(leaf))
+    if type(leaf) is ActiveArray:
+        operand = active.result_operand(leaf)
+        return Single(operand) if active.is_number(leaf) else operand
+    if isinstance(leaf, np.ndarray) and type(leaf) is np.ndarray and leaf.dtype.kind in "biufc":
+        return active.result_operand(active.plain_operand(leaf))
+    return Plain(leaf)
+
+
+def derive(code, kind, differentiated):
+    """The Code that goes on behind a path with one of its derivatives; `differentiated` are the numbers of the inputs.
+
+    "reverse"   w^T J for adjoints of the results: these are inputs too
+    "gradient"  the same for the adjoint 1 of a scalar result
+    "tangent"   J t for tangents of the inputs
+    "product"   the Hessian times tangents of the inputs
+    The outputs are the derivative's; the instructions before `code.n` are those of the path.
+    """
+    trace = _Trace()
+    trace.recording = True
+    trace.start = code.tape.copy()
+    with trace:
+        tape = trace.tape
+        inputs = [_handle(code.inputs[k]) for k in differentiated]
+        outputs = [_handle(x.operand if type(x) is Single else x) for x in code.outputs if not isinstance(x, Plain)]
+        seeds: list = []
+        if kind == "reverse":
+            actives, seeds = independents([_seed(x) for x in code.outputs if not isinstance(x, Plain)])
+            results = sweeps.record_reverse(tape, inputs, outputs, actives)
+        elif kind == "gradient":
+            results = sweeps.record_reverse(tape, inputs, outputs, [1.0])
+        else:
+            if kind == "product":
+                outputs = _leaves.handles_of(sweeps.record_reverse(tape, inputs, outputs, [1.0]))
+            actives, seeds = independents([_seed(code.inputs[k]) for k in differentiated])
+            results = _tangents(tape, inputs, actives, outputs)
+        active.settle_constants(tape)
+        return Code(tape, code.inputs + seeds, [handle_of(x) for x in results])
+
+
+def _tangents(tape, inputs, seeds, outputs):
+    """Tangents of outputs, zeros of their shape for those that are constant."""
+    moving = [x for x in outputs if isinstance(x, (Active, active.Operand))]
+    tangents = iter(sweeps.record_tangent(tape, inputs, seeds, moving))
+    return [next(tangents) if isinstance(x, (Active, active.Operand)) else np.zeros_like(x) if isinstance(x, np.ndarray) else 0.0
+            for x in outputs]
+
+
+def _handle(x):
+    return scalar.active_at(x) if isinstance(x, int) else x
+
+
+def _seed(x):
+    """A seed for an input or a result, to be recorded with: a one, as rules may take zeros as not asked for."""
+    if isinstance(x, int):
+        return 1.0
+    shape, dtype = (x.operand if type(x) is Single else x).layout
+    return np.ones(shape, dtype if dtype in _leaves.FLOATS else float)
+
+
+def generators_moved():
+    """States of the generators that programs can not replay: those of `random` and of `numpy.random`'s functions."""
+    states = []
+    if "random" in sys.modules:
+        states.append(sys.modules["random"].getstate())
+    kind, key, position, has_gauss, cached = np.random.get_state()
+    states.append((kind, key.tobytes(), position, has_gauss, cached))
+    return states
