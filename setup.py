@@ -59,7 +59,7 @@ def extensions():
                       depends=[str(flags.relative_to(ROOT)), "fastad/core/vector.h"], include_dirs=[str(ROOT), numpy.get_include()],
                       define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
                       extra_compile_args=compile_args + SIMPLER.get(name, []), extra_link_args=link_args)
-            for name in (*(f"core/{name}" for name in CORE), "arrays/active")]
+            for name in (*(f"core/{name}" for name in CORE), "arrays/active", "programs/code")]
 
 
 load_generator().write_all(GENERATED)
