@@ -78,14 +78,18 @@ cdef class Constant(Record):
 
 @cython.final
 cdef class AddAt(Record):
-    """Elements of an operand are added to those of a storage at a key, where an element may be met any number of times."""
+    """Elements of an operand are added to those of a storage, all or those at a key, where an element may be met several times."""
 
     cdef readonly Operand target
     cdef readonly object key
     cdef readonly Operand x
 
     cdef object compute(self, values):
-        np.add.at(values(self.target), filled(self.key, values), values(self.x))
+        if self.key is None:
+            target = values(self.target)
+            np.add(target, values(self.x), out=target)
+        else:
+            np.add.at(values(self.target), filled(self.key, values), values(self.x))
 
     def depends(self, Sweep sweep):
         if sweep.wants(self.x):
@@ -95,12 +99,17 @@ cdef class AddAt(Record):
     def reverse(self, Sweep sweep, int64_t i):
         w = sweep.get(self.target)
         if w is not None:
-            sweep.add(self.x, w[filled(self.key, sweep.value)])
+            sweep.add(self.x, np.positive(w) if self.key is None else w[filled(self.key, sweep.value)])
 
     def tangent(self, Sweep sweep, int64_t i):
         t = sweep.get(self.x)
-        if t is not None:
-            add_at(sweep.writable(self.target), filled(self.key, sweep.value), t)
+        if t is None:
+            return
+        part = sweep.writable(self.target)
+        if self.key is None:
+            part += t
+        else:
+            add_at(part, filled(self.key, sweep.value), t)
 
 
 cdef inline bint is_floating(v) except -1:
@@ -276,6 +285,18 @@ cdef int add_at_recorded(CTape* t, ActiveArray array, key, w) except -1:
     instruction.key = noted_key(t, key)
     instruction.target, instruction.out = operand_of(t, array, False), array.storage.number
     np.add.at(values(array), filled(instruction.key, value_now), plain_value(t, w))
+    append_record(t, instruction, 0.0)
+    return 0
+
+
+cdef int add_to_part(CTape* t, ActiveArray part, w) except -1:
+    """part += w as one instruction, where w has the layout of `part` and another storage."""
+    cdef AddAt instruction = AddAt.__new__(AddAt)
+    make_writable(t, part)
+    instruction.x = operand_of(t, w, False)
+    instruction.target, instruction.out = operand_of(t, part, False), part.storage.number
+    array = values(part)
+    np.add(array, plain_value(t, w), out=array)
     append_record(t, instruction, 0.0)
     return 0
 

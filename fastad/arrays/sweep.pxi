@@ -395,7 +395,10 @@ cdef class RecordingSweep(Sweep):
         w = in_dtype(reduced_to(operand.layout, w), operand.layout[1])
         if operand.strides is not None:
             part = self.part(self.at(operand.number), operand)
-            part[...] = part + w
+            if self.target.recording and type(w) is ActiveArray and (<ActiveArray>w).storage is not part.storage:
+                add_to_part(self.target, part, w)
+            else:
+                part[...] = part + w
         elif self.arrays[operand.number] is None:
             self.arrays[operand.number], self.owned[operand.number] = self.shared(w), 0
         else:

@@ -8,7 +8,9 @@ stops where a guard does not hold: there the function took another path.
 
 cimport cython
 cimport numpy as cnp
+from cpython.dict cimport PyDict_GetItem
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.object cimport PyObject
 from libc.math cimport NAN
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
@@ -21,7 +23,7 @@ from numpy cimport (
 from fastad.arrays.active cimport Operand, Record
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
-from fastad.core.scalar cimport Special, rounded, special_operands, special_row
+from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row
 from fastad.core.sweeps cimport (
     give_back, reverse_sweep, reverse_tangent_sweep, tangent_sweep, zeros,
 )
@@ -58,6 +60,7 @@ cdef enum:
     SCALAR = 1
     ARRAY = 2
     ALIGNMENT = 64
+    SPARE = 4              # workspaces that are kept for the next calls
 
 
 cdef enum Stop:
@@ -99,16 +102,20 @@ cdef class Code:
     cdef list live                       # Constants whose array the user may have changed: (number, array, address)
     cdef list fixed                      # (number, array): storages that are an array
     cdef list refreshed                  # (number, array): copied in at the start of each replay
-    cdef list spare                      # workspaces
+    cdef readonly list pool              # workspaces that no call uses, shared with the paths beside it and what is behind them
+    cdef readonly dict others            # by guard: the Code that goes on with the other outcome of a yes-or-no decision
     cdef readonly bint scalars_only      # no array instruction: numeric sweeps serve for derivatives
     cdef public bint draws
+    cdef public bint is_number           # the result of the path is one number or array, which changes
+    cdef public int32_t value_slot       # the slot of the path's result if that is a float, else -1
 
-    def __cinit__(self, Tape tape, list inputs, list outputs):
+    def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None):
         cdef Py_ssize_t k, storages
         cdef int64_t i
         self.tape, self.inputs, self.outputs = tape, inputs, outputs
         self.n, self.records = tape.c.n, len(tape.records)
-        self.callbacks, self.kept, self.live, self.fixed, self.refreshed, self.spare = [], [], [], [], [], []
+        self.callbacks, self.kept, self.live, self.fixed, self.refreshed = [], [], [], [], []
+        self.pool, self.others = [] if beside is None else beside.pool, {}
         self.leaves = <Leaf*>calloc(max(len(inputs), 1), sizeof(Leaf))
         self.kernels = <Kernel**>calloc(max(len(tape.records), 1), sizeof(Kernel*))
         self.counts = <int32_t*>calloc(max(len(tape.records), 1), sizeof(int32_t))
@@ -214,24 +221,22 @@ cdef class Code:
         return True
 
     cdef Workspace workspace(self):
-        cdef Workspace ws
-        if self.spare:
+        cdef Workspace ws = None
+        if self.pool:
             try:
-                return <Workspace>self.spare.pop()
+                ws = <Workspace>self.pool.pop()
             except IndexError:
                 pass           # another thread took it
-        ws = Workspace()
-        ws.enter(self, 0)
+        if ws is None:
+            ws = Workspace()
+        if ws.code is not self:
+            ws.enter(self, 0)
         return ws
 
     cdef int release(self, Workspace ws) except -1:
-        if ws.code is self and len(self.spare) < 4:
-            self.spare.append(ws)
+        if len(self.pool) < SPARE:
+            self.pool.append(ws)
         return 0
-
-    def forget_workspaces(self):
-        """Gives back the memory of workspaces that no call uses."""
-        self.spare = []
 
 
 cdef int64_t bytes_of(shape, dtype) except -1:
@@ -502,6 +507,8 @@ cdef class Replay:
 
     def switch(self, Code code):
         """Goes over to another path that is the same up to the instruction it stopped at."""
+        if OP_GUARD_LESS <= self.code.tape.c.opcode[self.at] <= OP_GUARD_EQUAL:
+            self.code.others[self.at] = code
         self.ws.enter(code, self.at)
         self.code = code
 
@@ -702,15 +709,23 @@ class Single:
         self.operand = operand
 
 
+cdef ndarray empty(tuple layout):
+    """A new array with this shape and dtype."""
+    cdef cnp.npy_intp[64] dims
+    cdef int k, ndim = <int>len(<tuple>layout[0])
+    for k in range(ndim):
+        dims[k] = (<tuple>layout[0])[k]
+    return PyArray_EMPTY(ndim, dims, (<cnp.dtype>layout[1]).num, 0)
+
+
 cdef object leaf_value(Workspace ws, x):
     """A leaf of the result as it leaves, an array that nothing else refers to."""
     cdef Operand operand
     cdef ndarray array
     if type(x) is Operand:
         operand = <Operand>x
-        if operand.strides is None and operand.layout[1] == np.float64:
-            shape = <tuple>operand.layout[0]
-            array = np.empty(shape)
+        if operand.strides is None:
+            array = empty(operand.layout)
             memcpy(PyArray_DATA(array), ws.data[operand.number], PyArray_NBYTES(array))
             return array
         return np.array(ws.value(operand), order="C")
@@ -719,3 +734,6 @@ cdef object leaf_value(Workspace ws, x):
     if type(x) is Plain:
         return x.value.copy() if type(x.value) is ndarray else x.value
     return ws.v[<int64_t>x]
+
+
+include "shortcut.pxi"

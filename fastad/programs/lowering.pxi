@@ -17,6 +17,9 @@ cdef int lower_record(Lowering to, record, int64_t slot) except -1:
         return lower_reduction(to, np.add, ref_of(to.tape, record.x), None, whole_ref(to.tape, record.out, slot))
     if kind is Selection:
         return lower_selection(to, ref_of(to.tape, record.x), record.key, whole_ref(to.tape, record.out, slot), False)
+    if kind is AddAt and record.key is None:
+        target = ref_of(to.tape, record.target)
+        return to.ufunc(np.add, [target, ref_of(to.tape, record.x), target], (<Ref>target).shape)
     if kind is AddAt:
         return lower_selection(to, ref_of(to.tape, record.target), record.key, ref_of(to.tape, record.x), True)
     if kind is Guard:

@@ -19,15 +19,12 @@ from ..core import scalar
 from ..errors import GuardError, TraceError
 from ..pytrees import NUMBER, flatten, unflatten, unflatten_derivatives
 from .captures import Captures
-from .code import Code, Plain, Replay, Single, outcome_recorded, same_instructions
+from .code import Code, Counts, Plain, Replay, Shortcut, Single, outcome_recorded, same_instructions
 from .recording import derive, generators_moved, record_path
 from .signature import Arguments
 
 MAX_PATHS = 256          # per signature; the one not used for longest makes room
 PATIENCE = 64            # misses in a row, or more misses than hits after that, before a signature runs eagerly
-
-_recording = threading.local()
-
 
 class _RunEagerly(Exception):
     """A replay can not go on; the function itself must run."""
@@ -54,7 +51,8 @@ class Paths:
         self.codes: list[Code] = []
         self.last: Code | None = None
         self.reason: str | None = None    # why this signature runs eagerly
-        self.replays = self.misses = self.recordings = self.in_a_row = 0
+        self.counts = Counts()
+        self.counts.valid = True
         self.clock = 0
         self.lock = threading.Lock()
 
@@ -88,8 +86,8 @@ class Paths:
                 held = replay.go_on(replay.at, target.n)
             if held:
                 self.last, code.owner.used, self.clock = code, self.clock, self.clock + 1
-                self.replays += 1
-                self.in_a_row = 0
+                self.counts.replays += 1
+                self.counts.in_a_row = 0
                 return code, replay
             at = replay.at
             if states is not None:
@@ -116,6 +114,7 @@ class Paths:
         if found is None:
             with scalar.Suspended():
                 found = derive(code, kind, differentiated)
+            found.is_number, found.value_slot = code.is_number, code.value_slot
             code.owner.derived[kind, differentiated] = found
         return found
 
@@ -139,27 +138,25 @@ class Paths:
         if self.reason is not None:
             raise _RunEagerly
         before_states = generators_moved()
-        depth = getattr(_recording, "programs", ())
-        _recording.programs = (*depth, self)
         try:
             with scalar.Suspended():
-                code = record_path(self.f, arguments, self.captures)
+                code = record_path(self.f, arguments, self.captures, before)
         except TraceError as error:
             self.give_up(str(error))
             raise _RunEagerly from None
-        finally:
-            _recording.programs = depth
         if generators_moved() != before_states:
             self.give_up("it draws random numbers from `random` or numpy.random's own functions, which a replay can not; "
                          "use a numpy.random.Generator")
             raise _RunEagerly
         code.owner = _Branches()
+        code.is_number = code.structure is NUMBER and not isinstance(code.outputs[0], Plain)
+        code.value_slot = code.outputs[0] if code.is_number and isinstance(code.outputs[0], int) else -1
         return self.publish(code, before, at)
 
     def publish(self, code, before, at):
         """Makes a new path known to all threads; the same path if another thread was faster."""
         with self.lock:
-            self.recordings += 1
+            self.counts.recordings += 1
             if before is not None and before in self.codes and same_instructions(before, code, at):
                 owner = _owner(before, at)
                 siblings = owner.owner.siblings.setdefault(at, {outcome_recorded(before, at): before})
@@ -191,17 +188,27 @@ class Paths:
             siblings = _owner(oldest.owner.parent, oldest.owner.fork).owner.siblings[oldest.owner.fork]
             for outcome in [outcome for outcome, code in siblings.items() if code is oldest]:
                 del siblings[outcome]
+        gone = {id(oldest), *(id(code) for code in oldest.owner.derived.values())}
+        for code in self.codes:
+            for one in (code, *code.owner.derived.values()):
+                for at in [at for at, other in one.others.items() if id(other) in gone]:
+                    del one.others[at]
 
     def miss(self, reason=None):
-        self.misses += 1
-        self.in_a_row += 1
-        if reason is not None or self.in_a_row > PATIENCE or (self.misses > 2 * PATIENCE and self.misses > self.replays):
-            self.give_up(reason or f"it took a new path {self.misses} times in {self.misses + self.replays} calls")
+        counts = self.counts
+        counts.misses += 1
+        counts.in_a_row += 1
+        if reason is not None or counts.in_a_row > PATIENCE or (counts.misses > 2 * PATIENCE and counts.misses > counts.replays):
+            self.give_up(reason or f"it took a new path {counts.misses} times in {counts.misses + counts.replays} calls")
 
     def give_up(self, reason):
         """From now on the function itself runs."""
         self.reason = reason
-        self.codes, self.last = [], None
+        self.forget()
+
+    def forget(self):
+        """Drops all paths."""
+        self.codes, self.last, self.counts.valid = [], None, False
 
 
 def _owner(code, at):
@@ -229,6 +236,7 @@ class Program:
         self._paths: dict[Any, Paths] = {}
         self._lock = threading.RLock()
         self._bound: dict[int, Any] = {}
+        self._shortcuts: dict[Any, Shortcut] = {}
         if f is not None:
             functools.update_wrapper(self, f, updated=())
 
@@ -242,7 +250,7 @@ class Program:
                     self._captures = Captures(self._f)
                 elif self._captures.changed():
                     self._captures = Captures(self._f)
-                    self._paths = {}
+                    self._forget()
             paths = self._paths.get(arguments.key)
             if paths is None:
                 if self._f is None:
@@ -254,6 +262,11 @@ class Program:
     # ---- value and derivatives ----
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        shortcut = self._shortcuts.get("value")
+        if shortcut is not None and not kwargs:
+            result = shortcut(args)
+            if result is not NotImplemented:
+                return result
         if scalar.tracing():
             return self._source()(*args, **kwargs)
         arguments = Arguments(args, kwargs)
@@ -263,14 +276,25 @@ class Program:
             return self._source()(*args, **kwargs)
         leaves = replay.result(code.outputs)
         replay.finish()
+        self._remember("value", 0, arguments, self._paths[arguments.key], code)
         return unflatten(code.structure, leaves)
 
     def value_and_grad(self, *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any) -> Any:
         """(value, gradient) of a scalar program as by fastad.value_and_grad, replayed."""
+        shortcut = self._shortcuts.get(("value_and_grad", argnums))
+        if shortcut is not None and not kwargs:
+            result = shortcut(args)
+            if result is not NotImplemented:
+                return result
         return self._replayed("value_and_grad", argnums, args, kwargs, _value_and_gradient)
 
     def grad(self, *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any) -> Any:
         """The gradient of a scalar program as by fastad.grad, replayed."""
+        shortcut = self._shortcuts.get(("grad", argnums))
+        if shortcut is not None and not kwargs:
+            result = shortcut(args)
+            if result is not NotImplemented:
+                return result
         return self._replayed("grad", argnums, args, kwargs, lambda paths, chosen: _value_and_gradient(paths, chosen)[1])
 
     def jacobian(self, *args: Any, argnums: int | Sequence[int] = 0, mode: str = "auto", **kwargs: Any) -> Any:
@@ -305,12 +329,36 @@ class Program:
             chosen = _Chosen.of(self._name, argnums, args, kwargs)
             if chosen is not None:
                 try:
-                    return replayed(self._find(chosen.arguments), chosen)
+                    paths = self._find(chosen.arguments)
+                    result = replayed(paths, chosen)
+                    if transform in ("grad", "value_and_grad") and type(argnums) is int and paths.last is not None:
+                        self._remember(transform, argnums, chosen.arguments, paths, paths.last)
+                    return result
                 except _RunEagerly:
                     pass
         if eager is not None:
             return eager(self._source())
         return getattr(transforms, transform)(self._source(), argnums)(*args, **kwargs)
+
+    def _remember(self, kind, argnum, arguments, paths, code):
+        """Notes the short way for calls like this one, if all arguments are plain floats and arrays and the result is one too."""
+        key = kind if kind == "value" else (kind, argnum)
+        found = self._shortcuts.get(key)
+        if found is not None and found.paths is paths:
+            return
+        if (arguments.kwargs or len(arguments.leaves) != len(arguments.args) or code.structure is not NUMBER or code.draws
+                or any(type(x) is not float and type(x) is not np.ndarray for x in arguments.args)):
+            return
+        if kind == "value":
+            if isinstance(code.outputs[0], Plain):
+                return
+            target = code
+        else:
+            differentiated = (argnum % len(arguments.args),)
+            target = paths.code_for(code, "gradient", differentiated)
+            if not isinstance(code.outputs[0], int) or isinstance(target.outputs[0], Plain):
+                return
+        self._shortcuts[key] = Shortcut(paths, code, target, kind, argnum % max(len(arguments.args), 1))
 
     def _source(self):
         if self._f is None:
@@ -353,8 +401,8 @@ class Program:
             paths = list(self._paths.values())
         codes = [code for p in paths for code in p.codes]
         return {
-            "signatures": len(paths), "paths": len(codes), "recordings": sum(p.recordings for p in paths),
-            "replays": sum(p.replays for p in paths), "guard_misses": sum(max(0, p.misses - 1) for p in paths),
+            "signatures": len(paths), "paths": len(codes), "recordings": sum(p.counts.recordings for p in paths),
+            "replays": sum(p.counts.replays for p in paths), "guard_misses": sum(max(0, p.counts.misses - 1) for p in paths),
             "instructions": sum(code.n for code in codes), "guards": sum(code.guards for code in codes),
             "slots": sum(code.n for code in codes), "bytes": sum(code.nbytes for code in codes),
             "python_calls": sorted({name for code in codes for name in code.callbacks}),
@@ -366,7 +414,13 @@ class Program:
         if self._f is None:
             raise GuardError(f"{self._name} was loaded without its source and could not record its paths again")
         with self._lock:
-            self._paths, self._captures = {}, None
+            self._captures = None
+            self._forget()
+
+    def _forget(self):
+        for paths in self._paths.values():
+            paths.forget()
+        self._paths, self._shortcuts = {}, {}
 
     def __repr__(self):
         return f"<fastad program {self._name}: {sum(len(p.codes) for p in self._paths.values())} paths>"

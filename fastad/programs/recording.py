@@ -15,8 +15,8 @@ from .code import Code, Plain, Single
 from .draws import watched
 
 
-def record_path(f, arguments, captures):
-    """The Code of the path that f takes for these arguments. What f raises comes out."""
+def record_path(f, arguments, captures, beside=None):
+    """The Code of the path that f takes for these arguments, sharing workspaces with `beside`. What f raises comes out."""
     trace = _Trace()
     trace.recording = True
     with watched(captures), trace:
@@ -27,7 +27,7 @@ def record_path(f, arguments, captures):
         leaves, structure = flatten(result)
         outputs = [handle_of(leaf) for leaf in leaves]
         active.settle_constants(trace.tape)
-        code = Code(trace.tape, inputs, outputs)
+        code = Code(trace.tape, inputs, outputs, beside)
     code.structure = frozen(structure)
     return code
 
@@ -92,7 +92,7 @@ def derive(code, kind, differentiated):
             actives, seeds = independents([_seed(code.inputs[k]) for k in differentiated])
             results = _tangents(tape, inputs, actives, outputs)
         active.settle_constants(tape)
-        return Code(tape, code.inputs + seeds, [handle_of(x) for x in results])
+        return Code(tape, code.inputs + seeds, [handle_of(x) for x in results], code)
 
 
 def _tangents(tape, inputs, seeds, outputs):
