@@ -148,7 +148,7 @@ cdef class Tape:
     cdef public bint retained      # something outlives the trace and needs this tape
     cdef public list records       # the array instructions, objects that know their sweeps
     cdef public list storages      # (shape, dtype) of every array storage, by its number
-    cdef void* last_code           # the code object that wrote last, and its number among `codes`
+    cdef void* last_code           # the code object that wrote last, and its number among `codes` as a place has it
     cdef int64_t last_number
     cdef public dict plain_arrays  # on a tape for replay: by address the plain arrays that instructions refer to
     cdef public list codes         # code objects that `places` refers to

@@ -104,21 +104,24 @@ cdef void note_place(CTape* t, int64_t i) noexcept:
     cdef PyFrameObject* outer
     cdef PyCodeObject* code
     cdef int64_t number = LIBRARY
+    if frame != NULL:
+        # Nearly always the code object that wrote last.
+        code = PyFrame_GetCode(frame)
+        Py_XDECREF(code)
+        if <void*>code == tape.last_code:
+            t.places[i] = tape.last_number + PyFrame_GetLasti(frame)
+            return
     t.places[i] = -1
     if frame == NULL:
         return
     Py_XINCREF(frame)
     while frame != NULL:
         code = PyFrame_GetCode(frame)
-        if <void*>code == tape.last_code:
-            number = tape.last_number
-        else:
-            number = number_of_code(tape, <object>code)
-            if number != LIBRARY:
-                tape.last_code, tape.last_number = <void*>code, number
+        number = number_of_code(tape, <object>code)
         Py_XDECREF(code)
         if number != LIBRARY:
-            t.places[i] = (number << 32) + PyFrame_GetLasti(frame)
+            tape.last_code, tape.last_number = <void*>code, number << 32
+            t.places[i] = tape.last_number + PyFrame_GetLasti(frame)
             break
         outer = PyFrame_GetBack(frame)
         Py_XDECREF(frame)

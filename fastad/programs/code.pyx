@@ -1,9 +1,12 @@
 # cython: cdivision=True
 """A path of a recorded function: its instructions, straight on from the first to the last, and how they are replayed.
 
-The instructions are those of the tape the function was recorded on, which is never written again; values live in a workspace, one
-per call. Scalar instructions and array kernels run without the GIL; an array instruction without a kernel calls Python. A replay
-stops where a guard does not hold: there the function took another path.
+The instructions are those of the tape the function was recorded on, which is never written again. What is replayed is made from
+them: the same without the guards, which stand beside and are looked at a stretch at a time, as nothing that comes between can
+fail or write to an array. Values live in a workspace, one per call. Scalar instructions and array kernels run without the GIL; an
+array instruction without a kernel calls Python. A replay stops where a guard does not hold: there the function took another path.
+
+Positions (`i`, `at`, slots in handles) are those of the tape; `places` leads from them to what is replayed.
 """
 
 cimport cython
@@ -31,6 +34,8 @@ from fastad.core.tape cimport (
     AS_IT_IS, OP_ARRAY, OP_CONSTANT, OP_EXTRA, OP_GATHER, OP_GUARD_EQUAL, OP_GUARD_LESS, OP_GUARD_LESS_EQUAL, OP_GUARD_VALUE, OP_INPUT,
     OP_PUT, OP_SPECIAL, CTape, Tape,
 )
+
+import math
 
 import numpy as np
 
@@ -60,20 +65,41 @@ cdef enum:
     SCALAR = 1
     ARRAY = 2
     ALIGNMENT = 64
+    SHORT = 2000           # instructions
+    WINDOW = 256           # instructions after which guards are looked at, while the values are at hand
     SPARE = 4              # workspaces that are kept for the next calls
 
 
 cdef enum Stop:
     FINISHED = 0
     MISSED = 1          # a guard does not hold
-    ASKS_PYTHON = 2     # an array instruction without a kernel
+    FAILED = 2          # a guard on an array does not hold
+    ASKS_PYTHON = 3     # an array instruction without a kernel
 
 
 # ---- a path --------------------------------------------------------------------------------------------------------------------
 
 cdef struct Leaf:
     int kind                # SCALAR or ARRAY
-    int32_t number          # slot or storage
+    int32_t number          # place of a slot, or storage
+
+
+cdef struct Check:          # a guard, in few bytes: there may be as many as instructions
+    int32_t place           # it stands before the instruction there
+    int32_t a
+    int32_t b
+    uint8_t op
+    uint8_t expected        # of a comparison; another number is on the tape
+
+
+cdef struct CodeView:       # what the interpreter reads of a Code
+    const CTape* t
+    Kernel** kernels
+    const int32_t* counts
+    const Check* checks
+    const int32_t* check_origins
+    const double* recorded          # values on the tape
+    const int64_t* stops
 
 
 @cython.final
@@ -92,6 +118,14 @@ cdef class Code:
     cdef public object structure         # of the result
     cdef public object owner             # what the recorder keeps with it
     cdef readonly list callbacks         # names of functions without a kernel
+    cdef CTape c                         # what is replayed; `c.v` holds the constants
+    cdef int32_t* places                 # by instruction of the tape: its place there, of a guard the next one's; and of the end
+    cdef int32_t* origins                # the other way round
+    cdef Check* checks
+    cdef int32_t* check_origins          # their instructions on the tape
+    cdef int64_t* stops                  # places of instructions that guards before them must not pass: array instructions, puts
+    cdef int64_t stop_count
+    cdef bint short                      # so short that releasing the GIL would take longer
     cdef Leaf* leaves                    # of the inputs
     cdef Py_ssize_t records              # how many array instructions there are
     cdef Kernel** kernels                # by record: its kernels, NULL where Python does it
@@ -121,18 +155,14 @@ cdef class Code:
         self.counts = <int32_t*>calloc(max(len(tape.records), 1), sizeof(int32_t))
         if self.leaves == NULL or self.kernels == NULL or self.counts == NULL:
             raise MemoryError("no memory for a program")
+        self.arrange()
         for k, x in enumerate(inputs):
             if type(x) is Operand:
                 self.leaves[k].kind, self.leaves[k].number = ARRAY, (<Operand>x).number
             else:
-                self.leaves[k].kind, self.leaves[k].number = SCALAR, x
-        for i in range(self.n):
-            if OP_GUARD_LESS <= tape.c.opcode[i] <= OP_GUARD_VALUE:
-                self.guards += 1
+                self.leaves[k].kind, self.leaves[k].number = SCALAR, <int32_t>self.place(x)
         self.scalars_only = True
         for record in tape.records:
-            if type(record) is Guard:
-                self.guards += 1
             if type(record) is Tracked and record.draws:
                 self.draws = True
             if not (type(record) is Copy and record.x is None) and type(record) is not Constant:
@@ -149,12 +179,113 @@ cdef class Code:
         free(self.kernels)
         free(self.counts)
         free(self.offsets)
+        if self.places != NULL:
+            free(self.c.opcode)
+            free(self.c.a)
+            free(self.c.b)
+            free(self.c.v)
+        free(self.places)
+        free(self.origins)
+        free(self.checks)
+        free(self.check_origins)
+        free(self.stops)
+
+    cdef int arrange(self) except -1:
+        """Sets the guards apart from the instructions."""
+        cdef const CTape* t = &self.tape.c
+        cdef CTape* c = &self.c
+        cdef int64_t n = self.n
+        cdef int64_t i, checks = 0, stops = 0
+        for i in range(n):
+            checks += OP_GUARD_LESS <= t.opcode[i] <= OP_GUARD_VALUE
+            stops += t.opcode[i] == OP_ARRAY or t.opcode[i] == OP_PUT
+        self.short = n < SHORT
+        self.checks, self.stops = <Check*>malloc((checks + 1) * sizeof(Check)), <int64_t*>malloc((stops + 1) * sizeof(int64_t))
+        self.check_origins = <int32_t*>malloc((checks + 1) * sizeof(int32_t))
+        if self.checks == NULL or self.check_origins == NULL or self.stops == NULL:
+            raise MemoryError(f"no memory for a program of {n} instructions")
+        c[0] = t[0]
+        if checks:
+            self.set_apart()
+        for i in range(c.n):
+            if c.opcode[i] == OP_ARRAY or c.opcode[i] == OP_PUT:
+                self.stops[self.stop_count] = i
+                self.stop_count += 1
+        self.stops[self.stop_count] = c.n
+        self.checks[self.guards].place = <int32_t>(c.n + 1)
+        return 0
+
+    cdef int set_apart(self) except -1:
+        """Copies the instructions without the guards."""
+        cdef const CTape* t = &self.tape.c
+        cdef CTape* c = &self.c
+        cdef int64_t n = self.n
+        cdef int64_t i, m = 0
+        cdef int op
+        c.opcode, c.v = <uint8_t*>malloc(n + 1), <double*>malloc((n + 1) * sizeof(double))
+        c.a, c.b = <int32_t*>malloc((n + 1) * sizeof(int32_t)), <int32_t*>malloc((n + 1) * sizeof(int32_t))
+        self.places, self.origins = <int32_t*>malloc((n + 1) * sizeof(int32_t)), <int32_t*>malloc((n + 1) * sizeof(int32_t))
+        if c.opcode == NULL or c.v == NULL or c.a == NULL or c.b == NULL or self.places == NULL or self.origins == NULL:
+            raise MemoryError(f"no memory for a program of {n} instructions")
+        for i in range(n):
+            op = t.opcode[i]
+            self.places[i] = <int32_t>m
+            if OP_GUARD_LESS <= op <= OP_GUARD_VALUE:
+                self.checks[self.guards] = Check(<int32_t>m, self.places[t.a[i]],
+                                                 t.b[i] if op == OP_GUARD_VALUE else self.places[t.b[i]], op, t.v[i] != 0.0)
+                self.check_origins[self.guards] = <int32_t>i
+                self.guards += 1
+                continue
+            c.opcode[m], c.v[m], c.a[m], c.b[m] = op, t.v[i], t.a[i], t.b[i]
+            if op >= FIRST_OPCODE or op == OP_EXTRA:
+                c.a[m], c.b[m] = self.places[t.a[i]], self.places[t.b[i]]
+            elif op == OP_SPECIAL:
+                c.a[m] = self.places[t.a[i]]
+            self.origins[m] = <int32_t>i
+            m += 1
+        self.places[n], self.origins[m] = <int32_t>m, <int32_t>n
+        c.n = m
+        return 0
+
+    cdef int64_t place(self, int64_t i) noexcept nogil:
+        """Where instruction i of the tape is replayed."""
+        return i if self.places == NULL else self.places[i]
+
+    cdef int64_t origin(self, int64_t place) noexcept nogil:
+        return place if self.origins == NULL else self.origins[place]
+
+    cdef CodeView view(self) noexcept nogil:
+        cdef CodeView view
+        view.t, view.kernels, view.counts, view.checks, view.stops = &self.c, self.kernels, self.counts, self.checks, self.stops
+        view.check_origins, view.recorded = self.check_origins, self.tape.c.v
+        return view
+
+    cdef Position position(self, int64_t i) noexcept nogil:
+        """Where instruction i of the tape stands."""
+        cdef Position at
+        at.i, at.check, at.stop = self.place(i), self.check_from(i), 0
+        if i:
+            while self.stops[at.stop] < at.i:
+                at.stop += 1
+        return at
+
+    cdef int64_t check_from(self, int64_t i) noexcept nogil:
+        """The first guard at or behind instruction i of the tape."""
+        cdef int64_t low = 0, high = self.guards, middle
+        while low < high:
+            middle = (low + high) // 2
+            if self.check_origins[middle] < i:
+                low = middle + 1
+            else:
+                high = middle
+        return low
 
     cdef int lower(self) except -1:
         """Finds the kernels of the array instructions."""
         cdef Lowering lowering
         cdef Py_ssize_t k
         cdef int64_t i
+        cdef Place* place
         cdef list slots = [0] * len(self.tape.records)
         for i in range(self.n):
             if self.tape.c.opcode[i] == OP_ARRAY:
@@ -166,6 +297,11 @@ cdef class Code:
             if lower_record(lowering, record, slots[k]):
                 self.kernels[k] = lowering.take()
                 self.counts[k] = lowering.count
+                for i in range(lowering.count * OPERANDS):
+                    place = &self.kernels[k][i // OPERANDS].places[i % OPERANDS]
+                    if place.kind == SCALAR:
+                        place.number = self.place(place.number)
+                self.short = self.short and lowering.small
                 self.kept.extend(lowering.kept)
             else:
                 self.counts[k] = -1
@@ -267,6 +403,7 @@ cdef class Workspace:
     cdef char* memory
     cdef char* aligned
     cdef int64_t bytes
+    cdef int64_t at            # the instruction of the tape where a guard did not hold
     cdef object found          # shapes and types of the result that stopped a replay
     cdef dict views            # by operand: arrays for instructions that call Python
 
@@ -283,17 +420,17 @@ cdef class Workspace:
         cdef Py_ssize_t k, storages = len(code.tape.storages)
         cdef char* memory
         cdef char* aligned
-        if code.n > self.slots:
-            v = <double*>realloc(self.v, code.n * sizeof(double))
+        if code.c.n > self.slots:
+            v = <double*>realloc(self.v, code.c.n * sizeof(double))
             if v == NULL:
                 raise MemoryError(f"no memory for a replay of {code.n} instructions")
-            self.v, self.slots = v, code.n
+            self.v, self.slots = v, code.c.n
         if storages > self.storages:
             data = <char**>realloc(self.data, storages * sizeof(char*))
             if data == NULL:
                 raise MemoryError(f"no memory for a replay with {storages} arrays")
             self.data, self.storages = data, storages
-        if code.bytes > self.bytes or self.memory == NULL:
+        if code.bytes > self.bytes or (self.memory == NULL and storages):
             memory = <char*>malloc(code.bytes + ALIGNMENT)
             if memory == NULL:
                 raise MemoryError(f"no memory for the arrays of a replay ({code.bytes} bytes)")
@@ -302,12 +439,14 @@ cdef class Workspace:
                 memcpy(aligned, self.aligned, self.bytes)
                 free(self.memory)
             self.memory, self.aligned, self.bytes = memory, aligned, code.bytes
-        self.views = {}
+        if self.views:
+            self.views = {}
         for k in range(storages):
             self.data[k] = self.aligned + max(code.offsets[k], <int64_t>0)
         for number, array in code.fixed:
             self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
-        memcpy(self.v + first, code.tape.c.v + first, (code.n - first) * sizeof(double))
+        first = code.place(first)
+        memcpy(self.v + first, code.c.v + first, (code.c.n - first) * sizeof(double))
         self.code = code
         return 0
 
@@ -335,7 +474,7 @@ cdef class Workspace:
     def value(self, Operand operand):
         """The plain value of an operand; an array is not to be kept."""
         if operand.kind == SCALAR:
-            return self.v[operand.number]
+            return self.v[self.code.place(operand.number)]
         if operand.kind != ARRAY:
             return operand.value
         found = self.views.get(operand)
@@ -345,7 +484,7 @@ cdef class Workspace:
         return found
 
     cdef int store(self, outs, result, int64_t i) except -1:
-        """Puts the result of instruction i where it belongs; 0 if it has another shape or type than it was recorded with."""
+        """Puts the result of the instruction at place i where it belongs; 0 if it has another shape or type than it was recorded with."""
         cdef tuple layout
         if outs is None:
             return 1
@@ -366,8 +505,8 @@ cdef class Workspace:
         return 1
 
     cdef int call_python(self, int64_t i) except -1:
-        """Array instruction i; 0 if it is a guard that does not hold."""
-        record = self.code.tape.records[self.code.tape.c.a[i]]
+        """The array instruction at place i; 0 if it is a guard that does not hold."""
+        record = self.code.tape.records[self.code.c.a[i]]
         cdef object result = (<Record>record).compute(self.value)
         if type(record) is Guard:
             return 1 if result else 0
@@ -378,6 +517,27 @@ cdef class Workspace:
             return 1
         self.found = shapes_found(result)
         return 0
+
+    cdef bint run(self, Position* at, int64_t n) except -1:
+        """Goes on to place n; 0 if a guard does not hold, and then `self.at` is its instruction."""
+        cdef CodeView view = self.code.view()
+        cdef Stop stop
+        while True:
+            if self.code.short:
+                stop = run(&view, self.v, self.data, at, n)
+            else:
+                with nogil:
+                    stop = run(&view, self.v, self.data, at, n)
+            if stop == FINISHED:
+                return True
+            if stop == MISSED:
+                self.at = self.code.check_origins[at.check]
+                return False
+            if stop == FAILED or not self.call_python(at.i):
+                self.at = self.code.origin(at.i)
+                return False
+            at.i += 1
+            at.stop += 1
 
     cdef int refresh(self) except -1:
         for number, array in self.code.refreshed:
@@ -391,18 +551,29 @@ cdef inline bint same(double x, double y) noexcept nogil:
     return x == y or (x != x and y != y)
 
 
-cdef int64_t run(const CTape* t, Kernel** kernels, const int32_t* counts, double* v, char** data, int64_t first, int64_t n,
-                 int* stop) noexcept nogil:
-    """Values of instructions first to n-1. Returns n, or the instruction it stopped at."""
+cdef inline bint holds(const CodeView* code, int64_t k, const double* v) noexcept nogil:
+    """Whether guard k holds."""
+    cdef const Check* check = &code.checks[k]
+    cdef double found, expected
+    if check.op == OP_GUARD_LESS:
+        return (v[check.a] < v[check.b]) == check.expected
+    if check.op == OP_GUARD_LESS_EQUAL:
+        return (v[check.a] <= v[check.b]) == check.expected
+    if check.op == OP_GUARD_EQUAL:
+        return (v[check.a] == v[check.b]) == check.expected
+    found, expected = rounded(v[check.a], check.b), code.recorded[code.check_origins[k]]
+    return same(found, expected) and (check.b != AS_IT_IS or found != 0.0 or memcmp(&found, &expected, sizeof(double)) == 0)
+
+
+cdef void run_scalars(const CTape* t, double* v, char** data, int64_t first, int64_t n) noexcept nogil:
+    """Values of instructions that can not fail and write nothing but their slot."""
     cdef const uint8_t* opcode = t.opcode
     cdef const int32_t* pa = t.a
     cdef const int32_t* pb = t.b
     cdef int64_t i
     cdef int op, k
-    cdef int32_t a
     cdef int32_t[4] slots
     cdef double[4] operands
-    stop[0] = FINISHED
     for i in range(first, n):
         op = opcode[i]
         if op == OP_MULTIPLY:
@@ -413,42 +584,53 @@ cdef int64_t run(const CTape* t, Kernel** kernels, const int32_t* counts, double
             v[i] = v[pa[i]] - v[pb[i]]
         elif op >= FIRST_OPCODE:
             v[i] = value_of(op, v[pa[i]], v[pb[i]])
-        elif op == OP_GUARD_LESS:
-            if (v[pa[i]] < v[pb[i]]) != (t.v[i] != 0.0):
-                stop[0] = MISSED
-                return i
-        elif op == OP_GUARD_LESS_EQUAL:
-            if (v[pa[i]] <= v[pb[i]]) != (t.v[i] != 0.0):
-                stop[0] = MISSED
-                return i
-        elif op == OP_GUARD_EQUAL:
-            if (v[pa[i]] == v[pb[i]]) != (t.v[i] != 0.0):
-                stop[0] = MISSED
-                return i
-        elif op == OP_GUARD_VALUE:
-            v[i] = rounded(v[pa[i]], pb[i])
-            if not same(v[i], t.v[i]) or (pb[i] == AS_IT_IS and v[i] == 0.0 and memcmp(&v[i], &t.v[i], sizeof(double)) != 0):
-                stop[0] = MISSED
-                return i
         elif op == OP_GATHER:
             v[i] = (<double*>data[pa[i]])[pb[i]]
-        elif op == OP_PUT:
-            (<double*>data[pa[i]])[pb[i]] = v[pa[i - 1]]
-        elif op == OP_ARRAY:
-            a = pa[i]
-            if counts[a] < 0:
-                stop[0] = ASKS_PYTHON
-                return i
-            for k in range(counts[a]):
-                if not run_kernel(&kernels[a][k], v, data):
-                    stop[0] = MISSED if kernels[a][k].is_guard else ASKS_PYTHON
-                    return i
         elif op == OP_SPECIAL:
             special_operands(t, i, slots)
             for k in range(4):
                 operands[k] = v[slots[k]]
             v[i] = special_row(pb[i]).value(operands)
-    return n
+
+
+cdef struct Position:
+    int64_t i              # place of the next instruction
+    int64_t check          # the next guard
+    int64_t stop           # the next instruction that guards must not pass
+
+
+cdef Stop run(const CodeView* code, double* v, char** data, Position* at, int64_t n) noexcept nogil:
+    """Goes on to place n. Where it does not get there, `at` says where it stopped: at.i, or at guard at.check if that MISSED."""
+    cdef int64_t end
+    cdef int32_t record
+    cdef int k
+    while True:
+        end = code.stops[at.stop]
+        if end > at.i + WINDOW:
+            end = at.i + WINDOW
+        if end > n:
+            end = n
+        run_scalars(code.t, v, data, at.i, end)
+        while code.checks[at.check].place <= end:
+            if not holds(code, at.check, v):
+                return MISSED
+            at.check += 1
+        at.i = end
+        if end == n:
+            return FINISHED
+        if end < code.stops[at.stop]:
+            continue
+        if code.t.opcode[end] == OP_PUT:
+            (<double*>data[code.t.a[end]])[code.t.b[end]] = v[code.t.a[end - 1]]
+        else:
+            record = code.t.a[end]
+            if code.counts[record] < 0:
+                return ASKS_PYTHON
+            for k in range(code.counts[record]):
+                if not run_kernel(&code.kernels[record][k], v, data):
+                    return FAILED if code.kernels[record][k].is_guard else ASKS_PYTHON
+        at.i += 1
+        at.stop += 1
 
 
 # ---- what the program calls ----------------------------------------------------------------------------------------------------
@@ -487,28 +669,17 @@ cdef class Replay:
             self.ws.refresh()
 
     def go_on(self, int64_t first, int64_t n):
-        """Runs instructions first to n-1; False if it stopped at a guard."""
-        cdef int64_t i = first
-        cdef int stop = FINISHED
-        cdef Code code = self.code
-        cdef Workspace ws = self.ws
-        while True:
-            with nogil:
-                i = run(&code.tape.c, code.kernels, code.counts, ws.v, ws.data, i, n, &stop)
-            if stop == FINISHED:
-                self.at = n
-                return True
-            if stop == ASKS_PYTHON and ws.call_python(i):
-                i += 1
-                continue
-            self.at = i
-            self.outcome = outcome_of(ws, i)
-            return False
+        """Runs instructions first to n-1 of the tape; False if a guard does not hold."""
+        cdef Position at = self.code.position(first)
+        if self.ws.run(&at, self.code.place(n)):
+            self.at = n
+            return True
+        self.at = self.ws.at
+        self.outcome = outcome_of(self.ws, self.at)
+        return False
 
     def switch(self, Code code):
         """Goes over to another path that is the same up to the instruction it stopped at."""
-        if OP_GUARD_LESS <= self.code.tape.c.opcode[self.at] <= OP_GUARD_EQUAL:
-            self.code.others[self.at] = code
         self.ws.enter(code, self.at)
         self.code = code
 
@@ -528,7 +699,7 @@ cdef class Replay:
         cdef int64_t i = sweep.t.n
         for slot, w in zip(outputs, adjoints):
             if slot >= 0:
-                sweep.w[<int64_t>slot] += <double>w
+                sweep.w[self.code.place(<int64_t>slot)] += <double>w
         with nogil:
             while i > 0:
                 # It stops at array instructions: here these are inputs only, where adjoints stay.
@@ -544,7 +715,7 @@ cdef class Replay:
             while i < sweep.t.n:
                 i = behind_inputs(&sweep.t, i)
                 i = tangent_sweep(&sweep.t, sweep.w, i, sweep.t.n, sweep.data)
-        return [sweep.w[<int64_t>slot] if slot >= 0 else 0.0 for slot in outputs]
+        return [sweep.w[self.code.place(<int64_t>slot)] if slot >= 0 else 0.0 for slot in outputs]
 
     def product(self, list inputs, list tangents, int64_t output):
         """The Hessian of an output (a slot, -1 for a constant) times tangents of inputs; for paths without arrays."""
@@ -555,7 +726,7 @@ cdef class Replay:
         if output < 0:
             return [0.0] * len(inputs)
         t.seed(self.code, inputs, tangents)
-        w.w[output] = 1.0
+        w.w[self.code.place(output)] = 1.0
         with nogil:
             tangent_sweep(&t.t, t.w, behind_inputs(&t.t, 0), t.t.n, NULL)
             stopped = reverse_tangent_sweep(&t.t, t.w, w.w, s.w, 0, t.t.n)
@@ -589,9 +760,9 @@ cdef class Sweep:
     def __cinit__(self, Workspace ws):
         cdef Code code = ws.code
         cdef ndarray array
-        self.t = code.tape.c
+        self.t = code.c
         self.t.v = ws.v
-        self.w = zeros(max(code.n, <int64_t>1))
+        self.w = zeros(max(code.c.n, <int64_t>1))
         self.arrays = []
         self.data = <double**>calloc(max(len(code.tape.storages), 1), sizeof(double*))
         if self.data == NULL:
@@ -641,7 +812,7 @@ cdef object outcome_of(Workspace ws, int64_t i):
             return ws.value(record.x).tobytes()
         return ws.found
     if op == OP_GUARD_VALUE:
-        return ws.v[i].hex()
+        return rounded(ws.v[ws.code.place(t.a[i])], t.b[i]).hex()
     return not t.v[i]
 
 
@@ -733,7 +904,7 @@ cdef object leaf_value(Workspace ws, x):
         return ws.value(x.operand)[()]
     if type(x) is Plain:
         return x.value.copy() if type(x.value) is ndarray else x.value
-    return ws.v[<int64_t>x]
+    return ws.v[ws.code.place(<int64_t>x)]
 
 
 include "shortcut.pxi"

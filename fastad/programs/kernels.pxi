@@ -10,11 +10,12 @@ cdef extern from "numpy/ufuncobject.h":
         char* types
 
 # A loop that can fail: an index out of bounds, a guard.
-ctypedef bint (*Check)(char** args, const cnp.npy_intp* dimensions, const cnp.npy_intp* strides, void* data) noexcept nogil
+ctypedef bint (*CheckedLoop)(char** args, const cnp.npy_intp* dimensions, const cnp.npy_intp* strides, void* data) noexcept nogil
 
 cdef enum:
     FIXED = 3
     OPERANDS = 4
+    SMALL = 500            # elements
     OUTER = 7              # dimensions around the inner loop
     CORE = 8               # strides of a generalized ufunc's own dimensions, and its lengths
 
@@ -30,8 +31,8 @@ cdef struct Place:
 
 
 cdef struct Kernel:
-    Loop loop              # or `check`
-    Check check
+    Loop loop              # or `checked`
+    CheckedLoop checked
     void* data
     int count              # operands
     int outer              # dimensions around the inner loop
@@ -61,8 +62,8 @@ cdef bint run_kernel(Kernel* kernel, double* v, char** data) noexcept nogil:
         else:
             args[k] = <char*>&place.constant + place.offset
     if kernel.outer == 0:
-        if kernel.check != NULL:
-            return kernel.check(args, kernel.lengths, kernel.strides, kernel.data)
+        if kernel.checked != NULL:
+            return kernel.checked(args, kernel.lengths, kernel.strides, kernel.data)
         kernel.loop(args, kernel.lengths, kernel.strides, kernel.data)
         return True
     for d in range(kernel.outer):
@@ -71,8 +72,8 @@ cdef bint run_kernel(Kernel* kernel, double* v, char** data) noexcept nogil:
         # A loop may move the pointers it is given.
         for k in range(kernel.count):
             at[k] = args[k]
-        if kernel.check != NULL:
-            if not kernel.check(at, kernel.lengths, kernel.strides, kernel.data):
+        if kernel.checked != NULL:
+            if not kernel.checked(at, kernel.lengths, kernel.strides, kernel.data):
                 return False
         else:
             kernel.loop(at, kernel.lengths, kernel.strides, kernel.data)
@@ -308,9 +309,10 @@ cdef class Lowering:
     cdef Kernel* kernels
     cdef int32_t count
     cdef list kept
+    cdef bint small          # no kernel takes long
 
     def __cinit__(self, Tape tape):
-        self.tape, self.kept = tape, []
+        self.tape, self.kept, self.small = tape, [], True
 
     def __dealloc__(self):
         free(self.kernels)
@@ -360,6 +362,7 @@ cdef class Lowering:
                 kernel.steps[d][k] = steps[d][k]
         for d in range(kernel.outer):
             kernel.around[d] = lengths[d]
+        self.small = self.small and math.prod(shape) < SMALL
         return 1
 
     cdef int loop(self, Loop loop, void* data, list operands, tuple shape) except -1:

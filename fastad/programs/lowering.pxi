@@ -109,11 +109,11 @@ cdef int lower_selection(Lowering to, Ref x, key, Ref out, bint add) except -1:
         return 0
     kernel.lengths[1] = x.shape[0]
     if len(indices) == 1:
-        kernel.check = add_rows if add else take_rows
+        kernel.checked = add_rows if add else take_rows
         kernel.lengths[2] = size if add else size * x.itemsize
         kernel.strides[3] = x.strides[0]
     else:
-        kernel.check = add_pairs if add else take_pairs
+        kernel.checked = add_pairs if add else take_pairs
         kernel.lengths[2], kernel.lengths[3] = x.shape[1], x.itemsize
         kernel.strides[4], kernel.strides[5] = x.strides[0], x.strides[1]
     return 1
@@ -128,7 +128,7 @@ cdef int lower_guard(Lowering to, record) except -1:
     expected.place.kind, expected.place.offset = FIXED, 0
     expected.place.address = PyArray_BYTES(record.expected)
     kernel = to.add()
-    kernel.check, kernel.is_guard = equal_bytes, True
+    kernel.checked, kernel.is_guard = equal_bytes, True
     if not to.nest(kernel, [x, expected], x.shape):
         return 0
     kernel.lengths[1] = x.itemsize

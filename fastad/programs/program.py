@@ -19,7 +19,7 @@ from ..core import scalar
 from ..errors import GuardError, TraceError
 from ..pytrees import NUMBER, flatten, unflatten, unflatten_derivatives
 from .captures import Captures
-from .code import Code, Counts, Plain, Replay, Shortcut, Single, outcome_recorded, same_instructions
+from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, outcome_recorded, same_instructions
 from .recording import derive, generators_moved, record_path
 from .signature import Arguments
 
@@ -115,12 +115,19 @@ class Paths:
             with scalar.Suspended():
                 found = derive(code, kind, differentiated)
             found.is_number, found.value_slot = code.is_number, code.value_slot
+            found.owner = (kind, differentiated, code)
             code.owner.derived[kind, differentiated] = found
         return found
 
     def sibling(self, code, at, outcome):
         """The path that took another outcome of the guard at an instruction; None if it is not known."""
         return _owner(code, at).owner.siblings.get(at, {}).get(outcome)
+
+    def beside(self, target, at, outcome):
+        """What goes on for another outcome of a guard on a path, or on what is behind it; None if that is not known."""
+        kind, differentiated, code = target.owner if type(target.owner) is tuple else ("value", (), target)
+        other = self.sibling(code, at, outcome) if at < code.n else None
+        return None if other is None else self.code_for(other, kind, differentiated)
 
     def generator_states(self, code):
         """(generator, state) of the generators that a path draws from."""
@@ -225,7 +232,7 @@ def _generators(code):
             yield function.__self__
 
 
-class Program:
+class Program(Replayed):
     """A function that is recorded and replayed; made by `fastad.record`."""
 
     def __init__(self, f: Callable[..., Any] | None, fast_math: bool = False):
@@ -236,7 +243,6 @@ class Program:
         self._paths: dict[Any, Paths] = {}
         self._lock = threading.RLock()
         self._bound: dict[int, Any] = {}
-        self._shortcuts: dict[Any, Shortcut] = {}
         if f is not None:
             functools.update_wrapper(self, f, updated=())
 
@@ -261,41 +267,26 @@ class Program:
 
     # ---- value and derivatives ----
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        shortcut = self._shortcuts.get("value")
-        if shortcut is not None and not kwargs:
-            result = shortcut(args)
-            if result is not NotImplemented:
-                return result
+    def replay_value(self, args, kwargs):
+        """A call, in full."""
         if scalar.tracing():
             return self._source()(*args, **kwargs)
         arguments = Arguments(args, kwargs)
+        paths = self._find(arguments)
         try:
-            code, replay = self._find(arguments).run("value", (), arguments)
+            code, replay = paths.run("value", (), arguments)
         except _RunEagerly:
             return self._source()(*args, **kwargs)
         leaves = replay.result(code.outputs)
         replay.finish()
-        self._remember("value", 0, arguments, self._paths[arguments.key], code)
+        self._remember("value", 0, arguments, paths, code)
         return unflatten(code.structure, leaves)
 
-    def value_and_grad(self, *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any) -> Any:
-        """(value, gradient) of a scalar program as by fastad.value_and_grad, replayed."""
-        shortcut = self._shortcuts.get(("value_and_grad", argnums))
-        if shortcut is not None and not kwargs:
-            result = shortcut(args)
-            if result is not NotImplemented:
-                return result
-        return self._replayed("value_and_grad", argnums, args, kwargs, _value_and_gradient)
-
-    def grad(self, *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any) -> Any:
-        """The gradient of a scalar program as by fastad.grad, replayed."""
-        shortcut = self._shortcuts.get(("grad", argnums))
-        if shortcut is not None and not kwargs:
-            result = shortcut(args)
-            if result is not NotImplemented:
-                return result
-        return self._replayed("grad", argnums, args, kwargs, lambda paths, chosen: _value_and_gradient(paths, chosen)[1])
+    def replay_gradient(self, transform, argnums, args, kwargs):
+        """A call of "grad" or "value_and_grad", in full."""
+        result = self._replayed(transform, argnums, args, kwargs, _value_and_gradient,
+                                lambda f: transforms.value_and_grad(f, argnums)(*args, **kwargs))
+        return result if transform == "value_and_grad" else result[1]
 
     def jacobian(self, *args: Any, argnums: int | Sequence[int] = 0, mode: str = "auto", **kwargs: Any) -> Any:
         """The Jacobian as by fastad.jacobian, replayed: one sweep behind the path for each row or column."""
@@ -343,7 +334,7 @@ class Program:
     def _remember(self, kind, argnum, arguments, paths, code):
         """Notes the short way for calls like this one, if all arguments are plain floats and arrays and the result is one too."""
         key = kind if kind == "value" else (kind, argnum)
-        found = self._shortcuts.get(key)
+        found = self.shortcuts.get(key)
         if found is not None and found.paths is paths:
             return
         if (arguments.kwargs or len(arguments.leaves) != len(arguments.args) or code.structure is not NUMBER or code.draws
@@ -358,7 +349,7 @@ class Program:
             target = paths.code_for(code, "gradient", differentiated)
             if not isinstance(code.outputs[0], int) or isinstance(target.outputs[0], Plain):
                 return
-        self._shortcuts[key] = Shortcut(paths, code, target, kind, argnum % max(len(arguments.args), 1))
+        self.remember(key, Shortcut(paths, code, target, kind, argnum % max(len(arguments.args), 1)))
 
     def _source(self):
         if self._f is None:
@@ -420,7 +411,8 @@ class Program:
     def _forget(self):
         for paths in self._paths.values():
             paths.forget()
-        self._paths, self._shortcuts = {}, {}
+        self._paths = {}
+        self.remember(None, None)
 
     def __repr__(self):
         return f"<fastad program {self._name}: {sum(len(p.codes) for p in self._paths.values())} paths>"

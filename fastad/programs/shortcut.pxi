@@ -42,8 +42,7 @@ cdef class Shortcut:
         cdef Workspace ws
         cdef Leaf* leaf
         cdef Py_ssize_t k
-        cdef int64_t i
-        cdef int stop = FINISHED
+        cdef Position at
         cdef object x, layout, other
         if len(args) != len(self.layouts) or current_tape().epoch != 0 or not self.counts.valid:
             return NotImplemented
@@ -66,23 +65,19 @@ cdef class Shortcut:
                 memcpy(ws.data[leaf.number], PyArray_DATA(<ndarray>x), PyArray_NBYTES(<ndarray>x))
         if target.refreshed:
             ws.refresh()
-        i = 0
-        while True:
-            with nogil:
-                i = run(&target.tape.c, target.kernels, target.counts, ws.v, ws.data, i, target.n, &stop)
-            if stop == FINISHED:
-                break
-            if stop == MISSED:
-                other = target.others.get(i)
-                if other is not None:
-                    target = <Code>other
-                    ws.enter(target, i)
-                    continue
-            elif ws.call_python(i):
-                i += 1
-                continue
-            target.release(ws)
-            return NotImplemented
+        at = Position(0, 0, 0)
+        while not ws.run(&at, ws.code.c.n):
+            other = target.others.get(ws.at)
+            if other is None:
+                other = self.paths.beside(target, ws.at, outcome_of(ws, ws.at))
+                if other is None:
+                    target.release(ws)
+                    return NotImplemented
+                if OP_GUARD_LESS <= target.tape.c.opcode[ws.at] <= OP_GUARD_EQUAL:
+                    target.others[ws.at] = other
+            target = <Code>other
+            ws.enter(target, ws.at)
+            at = target.position(ws.at)
         if not target.is_number or (self.gradient and target.value_slot < 0):
             target.release(ws)
             return NotImplemented
@@ -95,7 +90,7 @@ cdef class Shortcut:
         else:
             x = leaf_value(ws, target.outputs[0])
         if self.with_value:
-            x = (ws.v[target.value_slot], x)
+            x = (ws.v[target.place(target.value_slot)], x)
         target.release(ws)
         return x
 
@@ -104,7 +99,7 @@ cdef class Shortcut:
         cdef Sweep sweep = Sweep(ws)
         cdef int64_t i = sweep.t.n
         cdef Leaf* leaf = &ws.code.leaves[self.chosen]
-        sweep.w[ws.code.value_slot] = 1.0
+        sweep.w[ws.code.place(ws.code.value_slot)] = 1.0
         with nogil:
             while i > 0:
                 i = reverse_sweep(&sweep.t, sweep.w, 0, i, sweep.data)
@@ -124,12 +119,25 @@ cdef inline bint is_like(x, tuple layout) noexcept:
     return True
 
 
+cdef extern from "Python.h":
+    bint PyFunction_Check(object f)
+    PyObject* PyFunction_GetDefaults(object f)
+    PyObject* PyFunction_GetKwDefaults(object f)
+    PyObject* PyFunction_GetCode(object f)
+
+
 cdef bint same_captures(list entries) except -1:
     """Whether what was captured is still the same objects; entries are (container, key, value)."""
     cdef tuple entry
     cdef PyObject* now
     for entry in entries:
         container = entry[0]
+        if PyFunction_Check(container):
+            now = PyFunction_GetDefaults(container) if entry[1] == "__defaults__" else \
+                PyFunction_GetKwDefaults(container) if entry[1] == "__kwdefaults__" else PyFunction_GetCode(container)
+            if now != <PyObject*>entry[2] and not (now == NULL and entry[2] is None):
+                return False
+            continue
         if type(container) is dict:
             key = entry[1]
             now = PyDict_GetItem(container, key if type(key) is not tuple else (<tuple>key)[1])
@@ -148,3 +156,47 @@ cdef bint same_captures(list entries) except -1:
             except (LookupError, TypeError):
                 return False
     return True
+
+
+cdef class Replayed:
+    """The calls of a Program that have a short way; `replay_value` and `replay_gradient`, which a Program has, are the long one."""
+
+    cdef public dict shortcuts       # by kind, or for derivatives by (kind, argument)
+    cdef Shortcut value
+    cdef object __weakref__
+
+    def __cinit__(self, *args, **kwargs):
+        self.shortcuts = {}
+
+    def __call__(self, *args, **kwargs):
+        if self.value is not None and not kwargs:
+            result = self.value(args)
+            if result is not NotImplemented:
+                return result
+        return self.replay_value(args, kwargs)
+
+    def value_and_grad(self, *args, argnums=0, **kwargs):
+        """(value, gradient) of a scalar program as by fastad.value_and_grad, replayed."""
+        return self.gradient("value_and_grad", args, argnums, kwargs)
+
+    def grad(self, *args, argnums=0, **kwargs):
+        """The gradient of a scalar program as by fastad.grad, replayed."""
+        return self.gradient("grad", args, argnums, kwargs)
+
+    cdef object gradient(self, str kind, tuple args, argnums, dict kwargs):
+        if self.shortcuts and not kwargs and type(argnums) is int:
+            shortcut = self.shortcuts.get((kind, argnums))
+            if shortcut is not None:
+                result = (<Shortcut>shortcut)(args)
+                if result is not NotImplemented:
+                    return result
+        return self.replay_gradient(kind, argnums, args, kwargs)
+
+    def remember(self, key, shortcut):
+        """Sets the short way of calls of one kind; None for none, and no key for none at all."""
+        if key is None:
+            self.shortcuts, self.value = {}, None
+            return
+        if key == "value":
+            self.value = shortcut
+        self.shortcuts[key] = shortcut
