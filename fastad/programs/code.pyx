@@ -92,6 +92,16 @@ cdef struct Check:          # a guard, in few bytes: there may be as many as ins
     uint8_t expected        # of a comparison; another number is on the tape
 
 
+cdef struct Window:         # a stretch of instructions, and the guards in it
+    int64_t end             # place
+    bint stops              # behind it is an instruction that guards must not pass: an array instruction or a put
+    int32_t first           # of its guards
+    int32_t less            # how many of each kind
+    int32_t less_equal
+    int32_t equal
+    int32_t value
+
+
 cdef struct CodeView:       # what the interpreter reads of a Code
     const CTape* t
     Kernel** kernels
@@ -99,7 +109,10 @@ cdef struct CodeView:       # what the interpreter reads of a Code
     const Check* checks
     const int32_t* check_origins
     const double* recorded          # values on the tape
-    const int64_t* stops
+    const Window* windows
+    const int32_t* a
+    const int32_t* b
+    const uint8_t* expected
 
 
 @cython.final
@@ -123,8 +136,11 @@ cdef class Code:
     cdef int32_t* origins                # the other way round
     cdef Check* checks
     cdef int32_t* check_origins          # their instructions on the tape
-    cdef int64_t* stops                  # places of instructions that guards before them must not pass: array instructions, puts
-    cdef int64_t stop_count
+    cdef Window* windows
+    cdef int64_t window_count
+    cdef int32_t* sorted_a               # the guards' operands once more, by kind within each window
+    cdef int32_t* sorted_b
+    cdef uint8_t* sorted_expected
     cdef bint short                      # so short that releasing the GIL would take longer
     cdef Leaf* leaves                    # of the inputs
     cdef Py_ssize_t records              # how many array instructions there are
@@ -188,32 +204,69 @@ cdef class Code:
         free(self.origins)
         free(self.checks)
         free(self.check_origins)
-        free(self.stops)
+        free(self.windows)
+        free(self.sorted_a)
+        free(self.sorted_b)
+        free(self.sorted_expected)
 
     cdef int arrange(self) except -1:
         """Sets the guards apart from the instructions."""
         cdef const CTape* t = &self.tape.c
-        cdef CTape* c = &self.c
-        cdef int64_t n = self.n
-        cdef int64_t i, checks = 0, stops = 0
-        for i in range(n):
+        cdef int64_t i, checks = 0
+        for i in range(self.n):
             checks += OP_GUARD_LESS <= t.opcode[i] <= OP_GUARD_VALUE
-            stops += t.opcode[i] == OP_ARRAY or t.opcode[i] == OP_PUT
-        self.short = n < SHORT
-        self.checks, self.stops = <Check*>malloc((checks + 1) * sizeof(Check)), <int64_t*>malloc((stops + 1) * sizeof(int64_t))
-        self.check_origins = <int32_t*>malloc((checks + 1) * sizeof(int32_t))
-        if self.checks == NULL or self.check_origins == NULL or self.stops == NULL:
-            raise MemoryError(f"no memory for a program of {n} instructions")
-        c[0] = t[0]
+        self.short = self.n < SHORT
+        self.checks, self.check_origins = <Check*>malloc((checks + 1) * sizeof(Check)), <int32_t*>malloc((checks + 1) * sizeof(int32_t))
+        self.sorted_a, self.sorted_b = <int32_t*>malloc((checks + 1) * sizeof(int32_t)), <int32_t*>malloc((checks + 1) * sizeof(int32_t))
+        self.sorted_expected = <uint8_t*>malloc(checks + 1)
+        if self.checks == NULL or self.check_origins == NULL or self.sorted_a == NULL or self.sorted_b == NULL \
+                or self.sorted_expected == NULL:
+            raise MemoryError(f"no memory for a program of {self.n} instructions")
+        self.c = t[0]
         if checks:
             self.set_apart()
-        for i in range(c.n):
-            if c.opcode[i] == OP_ARRAY or c.opcode[i] == OP_PUT:
-                self.stops[self.stop_count] = i
-                self.stop_count += 1
-        self.stops[self.stop_count] = c.n
-        self.checks[self.guards].place = <int32_t>(c.n + 1)
+        self.divide()
         return 0
+
+    cdef int divide(self) except -1:
+        """Divides what is replayed into windows."""
+        cdef CTape* c = &self.c
+        cdef Window* w
+        cdef int64_t i, start = 0, count = 1
+        cdef int32_t check = 0
+        cdef bint stops
+        for i in range(c.n):
+            count += c.opcode[i] == OP_ARRAY or c.opcode[i] == OP_PUT
+        self.windows = <Window*>calloc(count + c.n // WINDOW + 1, sizeof(Window))
+        if self.windows == NULL:
+            raise MemoryError(f"no memory for a program of {self.n} instructions")
+        for i in range(c.n + 1):
+            stops = i < c.n and (c.opcode[i] == OP_ARRAY or c.opcode[i] == OP_PUT)
+            if not stops and i < c.n and i - start < WINDOW:
+                continue
+            w = &self.windows[self.window_count]
+            w.end, w.stops, w.first = i, stops, check
+            while check < self.guards and self.checks[check].place <= i:
+                check += 1
+            self.sort_checks(w, check)
+            self.window_count += 1
+            start = i + stops
+        return 0
+
+    cdef void sort_checks(self, Window* w, int32_t end) noexcept:
+        """Lists the guards of a window by kind."""
+        cdef int32_t k, n = w.first
+        cdef int op
+        for op in range(OP_GUARD_LESS, OP_GUARD_VALUE + 1):
+            for k in range(w.first, end):
+                if self.checks[k].op == op:
+                    self.sorted_a[n], self.sorted_b[n] = self.checks[k].a, self.checks[k].b
+                    self.sorted_expected[n] = self.checks[k].expected
+                    n += 1
+                    w.less += op == OP_GUARD_LESS
+                    w.less_equal += op == OP_GUARD_LESS_EQUAL
+                    w.equal += op == OP_GUARD_EQUAL
+                    w.value += op == OP_GUARD_VALUE
 
     cdef int set_apart(self) except -1:
         """Copies the instructions without the guards."""
@@ -256,17 +309,23 @@ cdef class Code:
 
     cdef CodeView view(self) noexcept nogil:
         cdef CodeView view
-        view.t, view.kernels, view.counts, view.checks, view.stops = &self.c, self.kernels, self.counts, self.checks, self.stops
+        view.t, view.kernels, view.counts, view.checks, view.windows = &self.c, self.kernels, self.counts, self.checks, self.windows
+        view.a, view.b, view.expected = self.sorted_a, self.sorted_b, self.sorted_expected
         view.check_origins, view.recorded = self.check_origins, self.tape.c.v
         return view
 
     cdef Position position(self, int64_t i) noexcept nogil:
         """Where instruction i of the tape stands."""
         cdef Position at
-        at.i, at.check, at.stop = self.place(i), self.check_from(i), 0
-        if i:
-            while self.stops[at.stop] < at.i:
-                at.stop += 1
+        cdef int64_t low = 0, high = self.window_count - 1, middle
+        at.i, at.check = self.place(i), self.check_from(i)
+        while low < high:
+            middle = (low + high) // 2
+            if self.windows[middle].end < at.i:
+                low = middle + 1
+            else:
+                high = middle
+        at.window = low
         return at
 
     cdef int64_t check_from(self, int64_t i) noexcept nogil:
@@ -518,16 +577,16 @@ cdef class Workspace:
         self.found = shapes_found(result)
         return 0
 
-    cdef bint run(self, Position* at, int64_t n) except -1:
-        """Goes on to place n; 0 if a guard does not hold, and then `self.at` is its instruction."""
+    cdef bint run(self, Position* at) except -1:
+        """Goes on to the end; 0 if a guard does not hold, and then `self.at` is its instruction."""
         cdef CodeView view = self.code.view()
         cdef Stop stop
         while True:
             if self.code.short:
-                stop = run(&view, self.v, self.data, at, n)
+                stop = run(&view, self.v, self.data, at)
             else:
                 with nogil:
-                    stop = run(&view, self.v, self.data, at, n)
+                    stop = run(&view, self.v, self.data, at)
             if stop == FINISHED:
                 return True
             if stop == MISSED:
@@ -537,7 +596,7 @@ cdef class Workspace:
                 self.at = self.code.origin(at.i)
                 return False
             at.i += 1
-            at.stop += 1
+            at.window += 1
 
     cdef int refresh(self) except -1:
         for number, array in self.code.refreshed:
@@ -596,41 +655,57 @@ cdef void run_scalars(const CTape* t, double* v, char** data, int64_t first, int
 cdef struct Position:
     int64_t i              # place of the next instruction
     int64_t check          # the next guard
-    int64_t stop           # the next instruction that guards must not pass
+    int64_t window         # the one it is in
 
 
-cdef Stop run(const CodeView* code, double* v, char** data, Position* at, int64_t n) noexcept nogil:
-    """Goes on to place n. Where it does not get there, `at` says where it stopped: at.i, or at guard at.check if that MISSED."""
-    cdef int64_t end
-    cdef int32_t record
+cdef bint all_hold(const CodeView* code, const Window* w, const double* v) noexcept nogil:
+    """Whether all guards of a window hold."""
+    cdef const int32_t* a = code.a + w.first
+    cdef const int32_t* b = code.b + w.first
+    cdef const uint8_t* expected = code.expected + w.first
+    cdef int32_t k, n
+    cdef int failed = 0
+    n = w.less
+    for k in range(n):
+        failed |= (v[a[k]] < v[b[k]]) ^ expected[k]
+    a, b, expected, n = a + n, b + n, expected + n, w.less_equal
+    for k in range(n):
+        failed |= (v[a[k]] <= v[b[k]]) ^ expected[k]
+    a, b, expected, n = a + n, b + n, expected + n, w.equal
+    for k in range(n):
+        failed |= (v[a[k]] == v[b[k]]) ^ expected[k]
+    return not failed and w.value == 0
+
+
+cdef Stop run(const CodeView* code, double* v, char** data, Position* at) noexcept nogil:
+    """Goes on to the end. Where it does not get there, `at` says where it stopped: at.i, or at guard at.check if that MISSED."""
+    cdef const Window* w
+    cdef int32_t record, last
     cdef int k
     while True:
-        end = code.stops[at.stop]
-        if end > at.i + WINDOW:
-            end = at.i + WINDOW
-        if end > n:
-            end = n
-        run_scalars(code.t, v, data, at.i, end)
-        while code.checks[at.check].place <= end:
-            if not holds(code, at.check, v):
-                return MISSED
-            at.check += 1
-        at.i = end
-        if end == n:
+        w = &code.windows[at.window]
+        run_scalars(code.t, v, data, at.i, w.end)
+        last = w.first + w.less + w.less_equal + w.equal + w.value
+        if at.check != w.first or not all_hold(code, w, v):
+            while at.check < last:
+                if not holds(code, at.check, v):
+                    return MISSED
+                at.check += 1
+        at.check, at.i = last, w.end
+        if w.stops:
+            if code.t.opcode[at.i] == OP_PUT:
+                (<double*>data[code.t.a[at.i]])[code.t.b[at.i]] = v[code.t.a[at.i - 1]]
+            else:
+                record = code.t.a[at.i]
+                if code.counts[record] < 0:
+                    return ASKS_PYTHON
+                for k in range(code.counts[record]):
+                    if not run_kernel(&code.kernels[record][k], v, data):
+                        return FAILED if code.kernels[record][k].is_guard else ASKS_PYTHON
+            at.i += 1
+        elif at.i == code.t.n:
             return FINISHED
-        if end < code.stops[at.stop]:
-            continue
-        if code.t.opcode[end] == OP_PUT:
-            (<double*>data[code.t.a[end]])[code.t.b[end]] = v[code.t.a[end - 1]]
-        else:
-            record = code.t.a[end]
-            if code.counts[record] < 0:
-                return ASKS_PYTHON
-            for k in range(code.counts[record]):
-                if not run_kernel(&code.kernels[record][k], v, data):
-                    return FAILED if code.kernels[record][k].is_guard else ASKS_PYTHON
-        at.i += 1
-        at.stop += 1
+        at.window += 1
 
 
 # ---- what the program calls ----------------------------------------------------------------------------------------------------
@@ -668,11 +743,11 @@ cdef class Replay:
         if self.code.refreshed:
             self.ws.refresh()
 
-    def go_on(self, int64_t first, int64_t n):
-        """Runs instructions first to n-1 of the tape; False if a guard does not hold."""
+    def go_on(self, int64_t first):
+        """Runs the instructions of the tape from `first` on; False if a guard does not hold."""
         cdef Position at = self.code.position(first)
-        if self.ws.run(&at, self.code.place(n)):
-            self.at = n
+        if self.ws.run(&at):
+            self.at = self.code.n
             return True
         self.at = self.ws.at
         self.outcome = outcome_of(self.ws, self.at)

@@ -74,7 +74,7 @@ class Paths:
                 states = self.generator_states(target)
             replay = Replay(target)
             replay.start([*arguments.leaves, *seeds])
-            held = replay.go_on(0, target.n)
+            held = replay.go_on(0)
             while not held and replay.at < code.n:
                 sibling = self.sibling(code, replay.at, replay.outcome)
                 if sibling is None:
@@ -83,7 +83,7 @@ class Paths:
                 target = self.code_for(code, kind, differentiated)
                 replay.switch(target)
                 replay.start(seeds, len(arguments.leaves))
-                held = replay.go_on(replay.at, target.n)
+                held = replay.go_on(replay.at)
             if held:
                 self.last, code.owner.used, self.clock = code, self.clock, self.clock + 1
                 self.counts.replays += 1
@@ -454,7 +454,7 @@ def _tangent(code, replay, chosen, tangents, kind="tangent"):
 def _sweep(code, replay, chosen, seeds):
     """The instructions of a derivative behind those of the path, for seeds."""
     replay.start(seeds, len(chosen.arguments.leaves))
-    if not replay.go_on(code.n, replay.length):
+    if not replay.go_on(code.n):
         raise _RunEagerly
     return replay.result()
 
