@@ -387,13 +387,22 @@ cdef class RecordingSweep(Sweep):
 
     def add(self, Operand operand, w, bint owned=False):
         cdef ActiveArray part
+        cdef tuple layout
         if w is None or not self.wants(operand):
             return
         if operand.kind == SCALAR:
             self.recorder.set_scalar(operand.number, as_scalar(np.sum(w)), True)
             return
         w = in_dtype(reduced_to(operand.layout, w), operand.layout[1])
-        if operand.strides is not None:
+        if operand.strides is not None and self.arrays[operand.number] is None and self.target.recording \
+                and type(w) is ActiveArray and covers(operand, <tuple>self.tape.storages[operand.number]):
+            # A transpose and its kind: what is written whole need not be zero before.
+            layout = <tuple>self.tape.storages[operand.number]
+            part = fresh(self.target, np.empty(layout[0], layout[1]), layout)
+            self.arrays[operand.number], self.owned[operand.number] = part, 1
+            self.owners[<uint64_t><void*>part.storage] = operand.number
+            write(self.target, self.part(part, operand), Ellipsis, w)
+        elif operand.strides is not None:
             part = self.part(self.at(operand.number), operand)
             if self.target.recording and type(w) is ActiveArray and (<ActiveArray>w).storage is not part.storage:
                 add_to_part(self.target, part, w)
@@ -404,6 +413,11 @@ cdef class RecordingSweep(Sweep):
         else:
             self.arrays[operand.number] = self.arrays[operand.number] + w
             self.owned[operand.number] = 0
+
+
+cdef bint covers(Operand operand, tuple layout) except -1:
+    """Whether a part of a storage, of which no two elements are one, is all of it."""
+    return math.prod(operand.layout[0]) == math.prod(layout[0])
 
 
 cdef object whole(CTape* t, w):

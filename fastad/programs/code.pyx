@@ -146,6 +146,7 @@ cdef class Code:
     cdef Py_ssize_t records              # how many array instructions there are
     cdef Kernel** kernels                # by record: its kernels, NULL where Python does it
     cdef int32_t* counts                 # by record: how many
+    cdef list extra                      # storages between kernels, behind those of the tape
     cdef int64_t* offsets                # by storage: its place in a workspace's memory
     cdef int64_t bytes                   # of that memory
     cdef list kept                       # Python objects that kernels refer to
@@ -165,6 +166,7 @@ cdef class Code:
         self.tape, self.inputs, self.outputs = tape, inputs, outputs
         self.n, self.records = tape.c.n, len(tape.records)
         self.callbacks, self.kept, self.live, self.fixed, self.refreshed = [], [], [], [], []
+        self.extra = []
         self.pool, self.others = [] if beside is None else beside.pool, {}
         self.leaves = <Leaf*>calloc(max(len(inputs), 1), sizeof(Leaf))
         self.kernels = <Kernel**>calloc(max(len(tape.records), 1), sizeof(Kernel*))
@@ -350,9 +352,10 @@ cdef class Code:
             if self.tape.c.opcode[i] == OP_ARRAY:
                 slots[self.tape.c.a[i]] = i
         for k, record in enumerate(self.tape.records):
-            lowering = Lowering(self.tape)
             if type(record) is Constant or (type(record) is Copy and record.x is None):
                 continue
+            extra = len(self.extra)
+            lowering = Lowering(self.tape, self.extra)
             if lower_record(lowering, record, slots[k]):
                 self.kernels[k] = lowering.take()
                 self.counts[k] = lowering.count
@@ -364,13 +367,16 @@ cdef class Code:
                 self.kept.extend(lowering.kept)
             else:
                 self.counts[k] = -1
+                del self.extra[extra:]
                 self.callbacks.append(name_of(record))
         return 0
 
     cdef int place_storages(self) except -1:
         cdef Py_ssize_t number
         cdef int64_t at = 0
-        self.offsets = <int64_t*>calloc(max(len(self.tape.storages), 1), sizeof(int64_t))
+        cdef list storages
+        storages = self.tape.storages + self.extra
+        self.offsets = <int64_t*>calloc(max(len(storages), 1), sizeof(int64_t))
         if self.offsets == NULL:
             raise MemoryError("no memory for a program")
         for record in self.tape.records:
@@ -385,7 +391,7 @@ cdef class Code:
                 else:
                     self.offsets[number] = 0
                     self.refreshed.append((number, array))
-        for number, (shape, dtype) in enumerate(self.tape.storages):
+        for number, (shape, dtype) in enumerate(storages):
             if self.offsets[number] < 0:
                 continue
             self.offsets[number] = at
@@ -476,7 +482,7 @@ cdef class Workspace:
 
     cdef int enter(self, Code code, int64_t first) except -1:
         """Goes on with another path, whose instructions before `first` are those of the one so far."""
-        cdef Py_ssize_t k, storages = len(code.tape.storages)
+        cdef Py_ssize_t k, storages = len(code.tape.storages) + len(code.extra)
         cdef char* memory
         cdef char* aligned
         if code.c.n > self.slots:

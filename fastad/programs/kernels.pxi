@@ -309,10 +309,11 @@ cdef class Lowering:
     cdef Kernel* kernels
     cdef int32_t count
     cdef list kept
+    cdef list extra         # storages that kernels need between them: (shape, dtype), numbered behind the tape's
     cdef bint small          # no kernel takes long
 
-    def __cinit__(self, Tape tape):
-        self.tape, self.kept, self.small = tape, [], True
+    def __cinit__(self, Tape tape, list extra):
+        self.tape, self.kept, self.extra, self.small = tape, [], extra, True
 
     def __dealloc__(self):
         free(self.kernels)
@@ -329,6 +330,23 @@ cdef class Lowering:
         self.count += 1
         memset(&kernels[self.count - 1], 0, sizeof(Kernel))
         return &kernels[self.count - 1]
+
+    cdef Ref between(self, tuple shape, dtype):
+        """A storage for what one kernel leaves to the next."""
+        cdef Ref ref = Ref.__new__(Ref)
+        ref.place.kind, ref.place.number = ARRAY, <int32_t>(len(self.tape.storages) + len(self.extra))
+        self.extra.append((shape, np.dtype(dtype)))
+        ref.shape, ref.strides = shape, contiguous_strides(shape, ref_size(dtype))
+        ref.type_number, ref.itemsize = np.dtype(dtype).num, ref_size(dtype)
+        return ref
+
+    cdef Ref converted(self, Ref ref, dtype):
+        """A Ref in another type; None if there is no loop that converts."""
+        cdef Ref other
+        if ref is None or ref.type_number == np.dtype(dtype).num:
+            return ref
+        other = self.between(ref.shape, dtype)
+        return other if self.copy(ref, other) else None
 
     cdef int nest(self, Kernel* kernel, list operands, tuple shape) except -1:
         """Puts operands, Refs broadcast to a shape, into a kernel; dimensions that are one in memory are merged. 0 if they are too
@@ -499,6 +517,10 @@ cdef class Ref:
 
     cdef Ref moved(self, order):
         return self.like([self.shape[k] for k in order], [self.strides[k] for k in order], 0)
+
+
+cdef int ref_size(dtype) except -1:
+    return np.dtype(dtype).itemsize
 
 
 cdef tuple contiguous_strides(tuple shape, Py_ssize_t itemsize):

@@ -56,7 +56,10 @@ cdef int lower_elementwise(Lowering to, record, int64_t slot) except -1:
     if refs is None:
         return 0
     if type(record.ufunc) is np.ufunc:
-        return to.ufunc(record.ufunc, [*refs, out], out.shape)
+        if to.ufunc(record.ufunc, [*refs, out], out.shape):
+            return 1
+        refs = [to.converted(ref, dtype_of(out)) for ref in refs]
+        return 0 if None in refs else to.ufunc(record.ufunc, [*refs, out], out.shape)
     return to.row(record.op, [*refs, out], out.shape)
 
 
@@ -161,9 +164,9 @@ def given(arguments, *names):
 
 def _reduction(ufunc):
     def lower(Lowering to, arguments, Ref out):
-        if given(arguments, "dtype", "out", "initial", "where") and arguments.get("where") is not True:
+        if given(arguments, "out", "initial", "where") and arguments.get("where") is not True or dtype_of(out) is None:
             return 0
-        return lower_reduction(to, ufunc, ref_of(to.tape, arguments["a"]), arguments["axis"], out)
+        return lower_reduction(to, ufunc, to.converted(ref_of(to.tape, arguments["a"]), dtype_of(out)), arguments["axis"], out)
     return lower
 
 

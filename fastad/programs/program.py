@@ -332,24 +332,24 @@ class Program(Replayed):
         return getattr(transforms, transform)(self._source(), argnums)(*args, **kwargs)
 
     def _remember(self, kind, argnum, arguments, paths, code):
-        """Notes the short way for calls like this one, if all arguments are plain floats and arrays and the result is one too."""
+        """Notes the short way for calls like this one, if the arguments are floats and arrays in plain containers and the result is
+        one of the two.
+        """
         key = kind if kind == "value" else (kind, argnum)
-        found = self.shortcuts.get(key)
-        if found is not None and found.paths is paths:
+        if any(shortcut.paths is paths for shortcut in self.shortcuts.get(key, ())):
             return
-        if (arguments.kwargs or len(arguments.leaves) != len(arguments.args) or code.structure is not NUMBER or code.draws
-                or any(type(x) is not float and type(x) is not np.ndarray for x in arguments.args)):
+        if arguments.kwargs or code.structure is not NUMBER or code.draws or not arguments.plain:
             return
         if kind == "value":
             if isinstance(code.outputs[0], Plain):
                 return
             target = code
         else:
-            differentiated = (argnum % len(arguments.args),)
-            target = paths.code_for(code, "gradient", differentiated)
-            if not isinstance(code.outputs[0], int) or isinstance(target.outputs[0], Plain):
+            [(_, start, stop)] = arguments.parts([argnum % len(arguments.args)])
+            target = paths.code_for(code, "gradient", tuple(range(start, stop)))
+            if not isinstance(code.outputs[0], int):
                 return
-        self.remember(key, Shortcut(paths, code, target, kind, argnum % max(len(arguments.args), 1)))
+        self.remember(key, Shortcut(paths, code, target, kind, argnum % max(len(arguments.args), 1), arguments.args))
 
     def _source(self):
         if self._f is None:

@@ -1,5 +1,9 @@
 # The short way of a call whose arguments are like the last one's: nothing of Python between the arguments and the result.
 
+cdef enum:
+    SIGNATURES = 16        # of which calls of one kind have a short way
+
+
 @cython.final
 cdef class Counts:
     """What happened to the paths of one signature."""
@@ -21,21 +25,26 @@ cdef class Shortcut:
     cdef readonly object paths
     cdef readonly Code code        # the path
     cdef Code target               # the path with what comes behind it
-    cdef list layouts              # for each argument float, or (shape, dtype) of an array
+    cdef tuple layouts             # of each argument: float, (shape, dtype) of an array, or a Node
     cdef bint gradient
     cdef bint with_value
     cdef bint numeric              # the gradient is a numeric sweep over the path itself
-    cdef Py_ssize_t chosen         # the argument differentiated by
+    cdef Py_ssize_t chosen         # the argument differentiated by, and the first of its inputs
+    cdef Py_ssize_t first
     cdef Counts counts
 
-    def __cinit__(self, paths, Code code, Code target, str kind, Py_ssize_t chosen):
+    def __cinit__(self, paths, Code code, Code target, str kind, Py_ssize_t chosen, tuple args):
         self.paths, self.code, self.target = paths, code, target
         self.gradient, self.with_value = kind != "value", kind == "value_and_grad"
         self.chosen, self.counts = chosen, paths.counts
-        self.layouts = []
         self.numeric = target is code
-        for x in code.inputs:
-            self.layouts.append((<Operand>x).layout if type(x) is Operand else float)
+        left = [(<Operand>x).layout if type(x) is Operand else float for x in code.inputs]
+        layouts = []
+        for k, arg in enumerate(args):
+            if k == chosen:
+                self.first = len(code.inputs) - len(left)
+            layouts.append(layout_like(arg, left))
+        self.layouts = tuple(layouts)
 
     def __call__(self, tuple args):
         cdef Code target = self.target
@@ -43,21 +52,18 @@ cdef class Shortcut:
         cdef Leaf* leaf
         cdef Py_ssize_t k
         cdef Position at
-        cdef object x, layout, other
+        cdef object x, other
+        cdef list leaves = []
         if len(args) != len(self.layouts) or current_tape().epoch != 0 or not self.counts.valid:
             return NotImplemented
         for k in range(len(args)):
-            x, layout = args[k], self.layouts[k]
-            if layout is float:
-                if not PyFloat_CheckExact(x):
-                    return NotImplemented
-            elif not is_like(x, <tuple>layout):
+            if not matches(self.layouts[k], args[k], leaves):
                 return NotImplemented
         if not same_captures(<list>self.paths.captures.entries) or (target.live and not target.live_arrays()):
             return NotImplemented
         ws = target.workspace()
-        for k in range(len(args)):
-            x = args[k]
+        for k in range(len(leaves)):
+            x = leaves[k]
             leaf = &target.leaves[k]
             if leaf.kind == SCALAR:
                 ws.v[leaf.number] = PyFloat_AS_DOUBLE(x)
@@ -85,25 +91,85 @@ cdef class Shortcut:
         self.counts.in_a_row = 0
         if not self.gradient:
             x = leaf_value(ws, target.outputs[0])
-        elif self.numeric:
-            x = self.swept(ws)
         else:
-            x = leaf_value(ws, target.outputs[0])
+            leaves = self.swept(ws) if self.numeric else [leaf_value(ws, x) for x in target.outputs]
+            x = built(self.layouts[self.chosen], leaves)
         if self.with_value:
             x = (ws.v[target.place(target.value_slot)], x)
         target.release(ws)
         return x
 
-    cdef object swept(self, Workspace ws):
+    cdef list swept(self, Workspace ws):
         """The gradient by a numeric reverse sweep."""
         cdef Sweep sweep = Sweep(ws)
         cdef int64_t i = sweep.t.n
-        cdef Leaf* leaf = &ws.code.leaves[self.chosen]
         sweep.w[ws.code.place(ws.code.value_slot)] = 1.0
         with nogil:
             while i > 0:
                 i = reverse_sweep(&sweep.t, sweep.w, 0, i, sweep.data)
-        return sweep.w[leaf.number] if leaf.kind == SCALAR else sweep.arrays[leaf.number]
+        return sweep.collect(ws.code, list(range(self.first, self.first + leaf_count(self.layouts[self.chosen]))))
+
+
+@cython.final
+cdef class Node:
+    """A plain list, tuple or dict among the arguments."""
+
+    cdef object kind
+    cdef list keys             # of a dict, sorted
+    cdef list children         # float, (shape, dtype) or Node
+
+
+cdef object layout_like(x, list left):
+    """The layout of an argument whose inputs have the first of the layouts that are left."""
+    cdef Node node
+    if type(x) is float or type(x) is ndarray:
+        return left.pop(0)
+    node = Node()
+    node.kind = type(x)
+    node.keys = sorted(x) if node.kind is dict else None
+    node.children = [layout_like(entry, left) for entry in (x if node.keys is None else [x[key] for key in node.keys])]
+    return node
+
+
+cdef bint matches(layout, x, list leaves) except -1:
+    """Whether an argument has a layout; its leaves are appended to `leaves`."""
+    cdef Node node
+    cdef PyObject* entry
+    cdef Py_ssize_t k
+    if type(layout) is Node:
+        node = <Node>layout
+        if <object>type(x) is not node.kind or len(x) != len(node.children):
+            return False
+        for k in range(len(node.children)):
+            if node.keys is None:
+                if not matches(node.children[k], x[k], leaves):
+                    return False
+            else:
+                entry = PyDict_GetItem(x, node.keys[k])
+                if entry == NULL or not matches(node.children[k], <object>entry, leaves):
+                    return False
+        return True
+    if layout is float:
+        if not PyFloat_CheckExact(x):
+            return False
+    elif not is_like(x, <tuple>layout):
+        return False
+    leaves.append(x)
+    return True
+
+
+cdef object built(layout, list leaves):
+    """The nesting with a layout and these leaves."""
+    return leaves[0] if type(layout) is not Node else built_from(<Node>layout, iter(leaves))
+
+
+cdef object built_from(Node node, leaves):
+    children = [built_from(<Node>child, leaves) if type(child) is Node else next(leaves) for child in node.children]
+    return dict(zip(node.keys, children)) if node.keys is not None else children if node.kind is list else tuple(children)
+
+
+cdef Py_ssize_t leaf_count(layout) except -1:
+    return 1 if type(layout) is not Node else sum([leaf_count(child) for child in (<Node>layout).children])
 
 
 cdef inline bint is_like(x, tuple layout) noexcept:
@@ -161,18 +227,19 @@ cdef bint same_captures(list entries) except -1:
 cdef class Replayed:
     """The calls of a Program that have a short way; `replay_value` and `replay_gradient`, which a Program has, are the long one."""
 
-    cdef public dict shortcuts       # by kind, or for derivatives by (kind, argument)
-    cdef Shortcut value
+    cdef public dict shortcuts       # by kind, for derivatives (kind, argument): those of several signatures
+    cdef list value
     cdef object __weakref__
 
     def __cinit__(self, *args, **kwargs):
-        self.shortcuts = {}
+        self.remember(None, None)
 
     def __call__(self, *args, **kwargs):
-        if self.value is not None and not kwargs:
-            result = self.value(args)
-            if result is not NotImplemented:
-                return result
+        if not kwargs:
+            for shortcut in self.value:
+                result = (<Shortcut>shortcut)(args)
+                if result is not NotImplemented:
+                    return result
         return self.replay_value(args, kwargs)
 
     def value_and_grad(self, *args, argnums=0, **kwargs):
@@ -184,19 +251,19 @@ cdef class Replayed:
         return self.gradient("grad", args, argnums, kwargs)
 
     cdef object gradient(self, str kind, tuple args, argnums, dict kwargs):
-        if self.shortcuts and not kwargs and type(argnums) is int:
-            shortcut = self.shortcuts.get((kind, argnums))
-            if shortcut is not None:
+        if not kwargs and type(argnums) is int:
+            for shortcut in self.shortcuts.get((kind, argnums), ()):
                 result = (<Shortcut>shortcut)(args)
                 if result is not NotImplemented:
                     return result
         return self.replay_gradient(kind, argnums, args, kwargs)
 
     def remember(self, key, shortcut):
-        """Sets the short way of calls of one kind; None for none, and no key for none at all."""
+        """Adds the short way of calls of one kind; no key: forgets all."""
         if key is None:
-            self.shortcuts, self.value = {}, None
+            self.shortcuts, self.value = {}, []
             return
+        known = [other for other in self.shortcuts.get(key, ()) if (<Shortcut>other).counts.valid]
+        self.shortcuts[key] = [shortcut, *known[:SIGNATURES - 1]]
         if key == "value":
-            self.value = shortcut
-        self.shortcuts[key] = shortcut
+            self.value = self.shortcuts[key]

@@ -38,6 +38,11 @@ class Arguments:
             self.leaves.append(leaf)
         self.key = (skeleton(self._structure), tuple(described))
 
+    @property
+    def plain(self):
+        """Whether there are only floats and arrays, in plain containers."""
+        return not self.kept and type(self._structure) is Nesting and all(type(x) in (float, np.ndarray) for x in self._all)
+
     def _constant(self, leaf):
         """What tells an argument apart that is no input: its value, or the object that it is."""
         if isinstance(leaf, _BY_VALUE):
