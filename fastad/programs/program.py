@@ -305,8 +305,13 @@ class Program(Replayed):
 
     def replay_gradient(self, transform, argnums, args, kwargs):
         """A call of "grad" or "value_and_grad", in full."""
-        result = self._replayed(transform, argnums, args, kwargs, _value_and_gradient,
-                                lambda f: transforms.value_and_grad(f, argnums)(*args, **kwargs))
+        def eager(f):
+            # Each by its own name, which errors tell.
+            if transform == "value_and_grad":
+                return transforms.value_and_grad(f, argnums)(*args, **kwargs)
+            return None, transforms.grad(f, argnums)(*args, **kwargs)
+
+        result = self._replayed(transform, argnums, args, kwargs, _value_and_gradient, eager)
         return result if transform == "value_and_grad" else result[1]
 
     def jacobian(self, *args: Any, argnums: int | Sequence[int] = 0, mode: str = "auto", **kwargs: Any) -> Any:
