@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastad
+from fastad.programs import program
 
 
 def in_threads(count, work):
@@ -74,7 +75,7 @@ def test_paths_of_scalars(repeat):
         for i, found in results:
             np.testing.assert_allclose(found, expected[i], 1e-12)
             assert found[0] == expected[i][0]
-    assert F.stats["paths"] <= 60
+    assert F.stats["paths"] <= program.MAX_PATHS
 
 
 @pytest.mark.parametrize("repeat", range(5))
