@@ -223,7 +223,7 @@ cdef object seeds_for(CTape* t, Sweep sweep, outs, list seeds):
             layout = ((), DOUBLE)
         else:
             layout = sweep.layout(outs)
-        x, operand = independent(np.ones(layout[0], layout[1]), True)
+        x, operand = independent(np.ones(layout[0], layout[1]), not t.recording)
         seeds.append(operand)
         return x
     return [seeds_for(t, sweep, entry, seeds) for entry in outs]
@@ -280,7 +280,8 @@ cdef object noted(CTape* t, value, bint by_value):
     if type(value) is ActiveArray:
         active = <ActiveArray>value
         array = values(active)
-        by_value = by_value or not PyArray_IS_C_CONTIGUOUS(array)
+        # What stands in for an array has no strides: it can be the whole of a storage only.
+        by_value = by_value or not PyArray_IS_C_CONTIGUOUS(array) or (t.recording and not is_whole(active))
         operand = operand_of(t, value, by_value)
         if not by_value:
             operand.value = stand_in(array)

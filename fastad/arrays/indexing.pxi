@@ -196,7 +196,7 @@ cdef int write(CTape* t, ActiveArray x, key, value) except -1:
     if np.iscomplexobj(plain):
         raise TypeError("complex values can not be written into a real array; use x.real or x.imag")
     source = operand_of(t, value, False)
-    if type(value) is not ActiveArray and type(value) is not Active:
+    if type(value) is not ActiveArray and type(value) is not Active and not (t.recording and type(value) is ndarray):
         source.kind = CONSTANT
     elif type(value) is ActiveArray and (<ActiveArray>value).storage is x.storage:
         plain = np.array(plain)

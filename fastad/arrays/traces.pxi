@@ -20,6 +20,9 @@ def independent(x, bint opened):
     cdef CTape* t = tape_in_progress()
     cdef Copy instruction
     cdef ActiveArray active, source
+    if t.recording and not opened and type(x) is ndarray:
+        # No input of the program: a replay must find the elements too.
+        x = constant_storage(t, <ndarray>x)
     if type(x) is ActiveArray:
         source = <ActiveArray>x
         check_epoch(t, source)

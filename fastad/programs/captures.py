@@ -1,14 +1,22 @@
-"""What a function has captured: closure cells, defaults, globals and attributes that its code names.
+"""What a function has captured: closure cells, defaults, globals and attributes that its code names, and what these hold.
 
 Numbers and objects are compared by identity before every replay; one that was rebound makes the program record anew. Followed are
-the functions that the function calls by such names, and attributes of what it has captured as far as the code spells them out
-(`config.rate`, `self.scale`); libraries are left out.
+the functions that the function calls by such names, and the attributes and entries of the user's objects, lists, tuples, dicts
+and sets, at any depth; libraries are left out. The elements of arrays are not compared: those that take part in active
+arithmetic are read live.
 """
 
+import collections
+import collections.abc
 import dis
+import functools
+import io
+import operator
+import random
 import sys
 import types
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -16,32 +24,54 @@ import numpy as np
 from ..errors import is_library_file
 
 _MISSING = object()
-_LIMIT = 2000          # names looked at; what is beyond is not watched
+_LIMIT = 20000         # names and entries looked at; what is beyond is not watched
+_NUMBERS = (float, int, str, bytes, bool, type(None))
+_STREAMS = (np.random.Generator, np.random.RandomState, random.Random)
 
 
 class Captures:
-    """The captured values of a function: (container, key, value) of everything that can be rebound."""
+    """The captured values of a function: (container, key, value) of everything that can be rebound.
 
-    def __init__(self, f: Callable[..., Any]):
+    A container that is a dict has the value at its key, or at key[1] if the key is a tuple; any other has it as its attribute of
+    this name, or as container[key[1]] if the key is a tuple.
+    """
+
+    def __init__(self, f: Callable[..., Any] | None, arguments: Iterable[Any] = ()):
         self.entries: list[tuple[Any, Any, Any]] = []
+        self.streams: list[Any] = []                # whatever gives random numbers
+        self.hidden: list[Any] = []                 # those of them that nothing can stand in for
+        self.iterator: Any = None                   # an iterator, which gives something else each time
         self._seen: set[Any] = set()
-        self._visit_callable(f)
+        self._kept: list[Any] = []                  # what is known by its id
+        self._generators: list[tuple[Any, Any, Any]] = []
+        self._contents: list[_Contents] = []
+        self._arrays: list[np.ndarray[Any, Any]] = []
+        self._count = 0
+        for argument in arguments:
+            self._visit_contents(argument, True)
+        if f is not None:
+            self._visit_callable(f)
 
     def changed(self) -> bool:
         """Whether something was rebound."""
         for container, key, value in self.entries:
             now = _look_up(container, key)
-            if now is not value and not (type(now) in (float, int, str, bool) and type(now) is type(value) and now == value):
+            if now is not value and not _same_number(now, value):
                 return True
         return False
 
-    def generators(self) -> list[tuple[Any, Any, Any]]:
-        """The entries that are NumPy Generators."""
-        return [entry for entry in self.entries if isinstance(entry[2], np.random.Generator)]
+    def settle(self) -> None:
+        """Takes lists that have only grown as they are now: called when the function has been recorded, which may keep a log."""
+        for contents in self._contents:
+            contents.settle()
+
+    def checksums(self) -> list[int]:
+        """A number for each array, to see whether the function writes into it."""
+        return [zlib.crc32(np.ascontiguousarray(x).data) if x.size else 0 for x in self._arrays]
 
     def replace_generators(self, stand_in: Callable[[Any], Any]) -> Callable[[], None] | None:
         """Puts `stand_in(generator)` where generators are; returns what puts them back."""
-        places = self.generators()
+        places = self._generators
         if not places:
             return None
         new = {id(value): stand_in(value) for _, _, value in places}
@@ -50,39 +80,69 @@ class Captures:
 
         def undo() -> None:
             for container, key, value in places:
-                _put(container, key, value)
+                if _look_up(container, key) is new[id(value)]:
+                    _put(container, key, value)
         return undo
 
     # Following names.
 
-    def _note(self, container, key, value):
-        if (id(container), key) in self._seen or len(self.entries) >= _LIMIT:
+    def _first(self, x):
+        """Whether x is met for the first time."""
+        if id(x) in self._seen or self._count >= _LIMIT:
             return False
+        self._seen.add(id(x))
+        self._kept.append(x)
+        return True
+
+    def _note(self, container, key, value):
+        if (id(container), key) in self._seen or self._count >= _LIMIT:
+            return
+        self._count += 1
         self._seen.add((id(container), key))
         self.entries.append((container, key, value))
-        return True
+        self._note_generator(container, key, value)
+
+    def _note_generator(self, container, key, value):
+        if type(value) is np.random.Generator:
+            self._generators.append((container, key, value))
+            if all(value is not stream for stream in self.streams):
+                self.streams.append(value)
 
     def _visit_callable(self, f, bound=_MISSING):
         if isinstance(f, types.MethodType):
             f, bound = f.__func__, f.__self__
         while not isinstance(f, types.FunctionType):
+            call = getattr(type(f), "__call__", None)               # noqa: B004
+            if not isinstance(f, type) and isinstance(call, types.FunctionType) and _is_data(f):
+                self._visit_contents(f)
+                f, bound = call, f
+                continue
+            self._visit_contents(f)
             inner = getattr(f, "func", None) or getattr(f, "__wrapped__", None)
             if inner is None:
                 return
             if isinstance(inner, types.MethodType):
                 inner, bound = inner.__func__, inner.__self__
             f = inner
-        if is_library_file(f.__code__.co_filename) or id(f) in self._seen:
+        if is_library_file(f.__code__.co_filename):
             return
-        self._seen.add(id(f))
+        if bound is not _MISSING:
+            self._visit_contents(bound)
+        if (id(f), id(bound)) in self._seen:
+            return
+        self._seen.add((id(f), id(bound)))
+        self._kept.append((f, bound))
         self._note(f, "__defaults__", f.__defaults__)
         self._note(f, "__kwdefaults__", f.__kwdefaults__)
         self._note(f, "__code__", f.__code__)
+        self._visit_contents(f.__defaults__)
+        self._visit_contents(f.__kwdefaults__)
         cells = dict(zip(f.__code__.co_freevars, f.__closure__ or ()))
-        self._visit_code(f.__code__, f.__globals__, cells, bound)
+        first = f.__code__.co_varnames[0] if f.__code__.co_argcount and bound is not _MISSING else None
+        self._visit_code(f.__code__, f.__globals__, cells, first, bound)
 
-    def _visit_code(self, code, names, cells, bound):
-        first = code.co_varnames[0] if code.co_argcount and bound is not _MISSING else None
+    def _visit_code(self, code, names, cells, first, bound):
+        """`first` is what the code calls the instance `bound`, which functions inside it have as a cell."""
         for chain in _chains(code):
             root, *attributes = chain
             kind, name = root
@@ -92,53 +152,182 @@ class Captures:
                     self._visit_value(names, name, value, attributes)
             elif kind == "cell" and name in cells:
                 self._visit_value(cells[name], "cell_contents", _look_up(cells[name], "cell_contents"), attributes)
-            elif kind == "local" and name == first:
+            elif name == first:
                 self._visit_attributes(bound, attributes)
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
-                self._visit_code(constant, names, cells, _MISSING)
+                own = first if first in constant.co_freevars else None
+                self._visit_code(constant, names, cells, own, bound)
 
     def _visit_value(self, container, key, value, attributes):
         if value is _MISSING or _is_library(value):
             return
         self._note(container, key, value)
-        if isinstance(value, (list, dict)) and len(value) <= 64:
-            # Numbers in a small container count as captured one by one.
-            for k, entry in (value.items() if isinstance(value, dict) else enumerate(value)):
-                if isinstance(entry, (int, float, str, np.ndarray, np.generic)):
-                    self._note(value, ("item", k), entry)
-        if callable(value) and not isinstance(value, type):
-            self._visit_callable(value)
-            call = getattr(type(value), "__call__", None)
-            if isinstance(call, types.FunctionType) and not attributes:
-                self._visit_callable(call, value)
+        self._visit_object(value)
         if attributes:
             self._visit_attributes(value, attributes)
+
+    def _visit_object(self, value):
+        """Follows what a value holds, and its code."""
+        self._visit_contents(value, True)
+        if isinstance(value, type):
+            self._visit_class(value)
+        elif callable(value):
+            self._visit_callable(value)
+
+    def _visit_class(self, kind):
+        """Follows the methods of a class of the user's, of which the function may make instances."""
+        for base in kind.__mro__:
+            if not _is_data_type(base) or not self._first(base):
+                continue
+            for name, value in list(base.__dict__.items()):
+                value = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
+                if isinstance(value, types.FunctionType):
+                    self._visit_callable(value)
+                elif isinstance(value, property) and value.fget is not None:
+                    self._visit_callable(value.fget)
+                elif not name.startswith("__") and getattr(base, name, _MISSING) is value:
+                    self._note(base, name, value)
+                    self._visit_contents(value, True)
+
+    def _visit_contents(self, value, replaced=False):
+        """Follows the entries of a container and the attributes of an object of the user's.
+
+        `replaced`: it stands where a generator can be replaced while the function is recorded.
+        """
+        if isinstance(value, _STREAMS):
+            if not replaced or type(value) is not np.random.Generator:
+                self.hidden.append(value)
+            self.streams.append(value)
+            return
+        if type(value) in _NUMBERS or isinstance(value, (np.generic, types.ModuleType, type)) or not self._first(value):
+            return
+        if isinstance(value, np.ndarray):
+            if value.dtype.kind in "biufc":
+                self._arrays.append(value)
+            else:
+                self._note_contents(value)
+            return
+        if isinstance(value, functools.partial):
+            for part in (*value.args, *value.keywords.values()):
+                self._visit_contents(part)
+            self._visit_callable(value.func)
+        elif isinstance(value, types.BuiltinMethodType) and isinstance(value.__self__, _STREAMS):
+            self._visit_contents(value.__self__)
+        elif isinstance(value, types.MethodType):
+            self._visit_contents(value.__self__)
+        elif isinstance(value, (dict, list, collections.deque)):
+            self._note_contents(value)
+            for key, entry in list(value.items() if isinstance(value, dict) else enumerate(value)):
+                self._note_generator(value, ("item", key), entry)
+                self._visit_entry(entry)
+        elif isinstance(value, (tuple, frozenset)):
+            for entry in value:
+                self._visit_entry(entry, False)
+        elif isinstance(value, set):
+            self._note_contents(value)
+        elif isinstance(value, collections.abc.Iterator) and not isinstance(value, io.IOBase):
+            self.iterator = value
+        elif _is_data(value):
+            own = getattr(value, "__dict__", None)
+            if type(own) is dict:
+                self._visit_contents(own, True)
+            for kind in type(value).__mro__:
+                for name, member in list(kind.__dict__.items()):
+                    if isinstance(member, types.MemberDescriptorType):      # __slots__
+                        found = getattr(value, name, _MISSING)
+                        if found is not _MISSING:
+                            self._note(value, name, found)
+                            self._visit_entry(found)
+
+    def _visit_entry(self, entry, replaced=True):
+        self._visit_contents(entry, replaced)
+        if isinstance(entry, (types.FunctionType, types.MethodType)):
+            self._visit_callable(entry)
+
+    def _note_contents(self, container):
+        contents = _Contents(container)
+        self._contents.append(contents)
+        self._count += len(contents.held)
+        self.entries.append((contents, ("item", None), True))
 
     def _visit_attributes(self, holder, attributes):
         """Follows holder.a.b through instance and module dictionaries, and methods through classes."""
         name, *rest = attributes or (None,)
-        if name is None:
+        if name is None or _is_library(holder):
             return
         own = getattr(holder, "__dict__", None)
         if isinstance(own, dict) and name in own:
-            self._visit_value(own, name, own[name], rest)
+            if isinstance(holder, types.ModuleType):
+                self._visit_value(own, name, own[name], rest)
+            else:
+                self._visit_object(own[name])
+                self._visit_attributes(own[name], rest)
             return
-        for kind in type(holder).__mro__:
+        for kind in holder.__mro__ if isinstance(holder, type) else type(holder).__mro__:
             if name in kind.__dict__:
                 value = kind.__dict__[name]
-                if isinstance(value, types.FunctionType):
+                if isinstance(value, staticmethod):
+                    self._visit_callable(value.__func__)
+                elif isinstance(value, classmethod):
+                    self._visit_callable(value.__func__, holder if isinstance(holder, type) else type(holder))
+                elif isinstance(value, types.FunctionType):
                     self._visit_callable(value, holder)
-                elif isinstance(value, types.MemberDescriptorType):      # __slots__
-                    found = getattr(holder, name, _MISSING)
-                    if found is not _MISSING:
-                        self._note(holder, name, found)
                 elif isinstance(value, property):
                     if value.fget is not None:
                         self._visit_callable(value.fget, holder)
-                elif not callable(value):
-                    self._note(kind, name, value)
+                elif isinstance(value, types.MemberDescriptorType):
+                    self._visit_attributes(getattr(holder, name, _MISSING), rest)
+                elif _is_data_type(kind) and getattr(kind, name, _MISSING) is value:
+                    self._visit_value(kind, name, value, rest)
                 return
+
+
+class _Contents:
+    """What a list, deque, dict, set or array of no numbers held: self[...] is whether it still does."""
+
+    __slots__ = ("container", "held", "keys")
+
+    def __init__(self, container):
+        self.container = container
+        self._take()
+
+    def _take(self):
+        container = self.container
+        self.keys = list(container) if isinstance(container, dict) else None
+        self.held = list(container.values()) if isinstance(container, dict) else \
+            frozenset(container) if isinstance(container, set) else \
+            _elements(container) if isinstance(container, np.ndarray) else list(container)
+
+    def __getitem__(self, _):
+        container, held = self.container, self.held
+        if isinstance(container, np.ndarray):
+            container = _elements(container)
+        if len(container) != len(held):
+            return False
+        if isinstance(container, set):
+            return container == held
+        if isinstance(container, dict):
+            if not all(map(operator.is_, container, self.keys)) and list(container) != self.keys:
+                return False
+            container = container.values()
+        return all(map(operator.is_, container, held)) or all(
+            now is then or _same_number(now, then) for now, then in zip(list(container), held))
+
+    def settle(self):
+        container = self.container
+        if isinstance(container, (list, collections.deque)) and len(container) > len(self.held) \
+                and all(map(operator.is_, container, self.held)):
+            self._take()
+
+
+def _elements(array):
+    return array.ravel().tolist() if array.dtype.hasobject else [array.tobytes()]
+
+
+def _same_number(x, y):
+    """Whether two numbers, or texts, are of one type and value; 0.0 and -0.0 are not."""
+    return type(x) is type(y) and type(x) in _NUMBERS and x == y and (x != 0 or str(x) == str(y))
 
 
 def _look_up(container, key):
@@ -165,10 +354,28 @@ def _put(container, key, value):
 
 
 def _is_library(value):
-    if isinstance(value, types.ModuleType):
-        file = getattr(value, "__file__", None)
-        return file is None or is_library_file(file) or "site-packages" in file or value.__name__ in sys.stdlib_module_names
-    return False
+    return isinstance(value, types.ModuleType) and _is_library_module(value)
+
+
+def _is_library_module(module):
+    file = getattr(module, "__file__", None)
+    return file is None and module.__name__ != "__main__" or file is not None and (
+        is_library_file(file) or "site-packages" in file or module.__name__.partition(".")[0] in sys.stdlib_module_names)
+
+
+def _is_data_type(kind):
+    """Whether a class is the user's, or one that does nothing but hold attributes."""
+    if kind is types.SimpleNamespace:
+        return True
+    if kind.__module__ in ("builtins", "typing", "abc") or not kind.__flags__ & (1 << 9):      # a type of C's
+        return False
+    module = sys.modules.get(kind.__module__)
+    return module is None or not _is_library_module(module)
+
+
+def _is_data(value):
+    """Whether the attributes of an object are followed: one of the user's classes."""
+    return _is_data_type(type(value)) and not isinstance(value, types.FunctionType)
 
 
 def _chains(code):
@@ -177,7 +384,7 @@ def _chains(code):
     for step in dis.get_instructions(code):
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             new = ("global", step.argval)
-        elif step.opname in ("LOAD_DEREF", "LOAD_CLASSDEREF"):
+        elif step.opname in ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_CLOSURE"):
             new = ("cell", step.argval)
         elif step.opname in ("LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_CHECK"):
             new = ("local", step.argval)

@@ -1,6 +1,7 @@
 """Random numbers: draws from a NumPy Generator that the function was given or has captured are instructions, drawn anew in replays."""
 
 import contextlib
+import random
 
 import numpy as np
 
@@ -39,7 +40,12 @@ def _recorded(name):
                                            self._generator.permutation(active.plain(x)), True)
             return None
         plain_args, plain_kwargs = active.plain_arguments(args, kwargs)
-        return active.record_tracked(method, args, kwargs, method(*plain_args, **plain_kwargs), True)
+        result = method(*plain_args, **plain_kwargs)
+        if isinstance(result, bytes):
+            from ..errors import TraceError, user_line
+            place, code = user_line()
+            raise TraceError(f"{code} at {place} gives bytes, which can not be recorded for replay; draw numbers")
+        return active.record_tracked(method, args, kwargs, result, True)
     draw.__name__ = name
     return draw
 
@@ -49,11 +55,68 @@ for _name in _DRAWS:
 
 
 @contextlib.contextmanager
-def watched(captures):
+def watched(*captures):
     """While a function is recorded, the generators it has captured record their draws."""
-    undo = captures.replace_generators(RecordedGenerator) if captures is not None else None
+    undo = [known.replace_generators(RecordedGenerator) for known in captures]
     try:
         yield
     finally:
-        if undo is not None:
-            undo()
+        for put_back in reversed(undo):
+            if put_back is not None:
+                put_back()
+
+
+class Streams:
+    """The random numbers that a function can draw from, as they were before it was recorded."""
+
+    def __init__(self, *captures):
+        found = [stream for known in captures for stream in known.streams]
+        self._hidden = {id(stream) for known in captures for stream in known.hidden}
+        self._states = [(stream, _state(stream)) for stream in {id(stream): stream for stream in found}.values()]
+        self._states += [(random, _state(random)), (np.random, _state(np.random))]
+
+    def moved(self):
+        """Those that gave numbers since."""
+        return [stream for stream, state in self._states if not _equal(_state(stream), state)]
+
+    def frozen(self):
+        """What a function drew from that a replay would not: a text, None if it did not."""
+        for stream in self.moved():
+            if stream is random or isinstance(stream, random.Random):
+                return "`random`"
+            if stream is np.random or isinstance(stream, np.random.RandomState):
+                return "numpy.random's own functions or a RandomState"
+            if id(stream) in self._hidden:
+                return "a Generator that is kept in a tuple, a partial or as a method of its own"
+        return None
+
+    def restore(self):
+        """Puts them back, for the run that counts."""
+        for stream, state in self._states:
+            if not _equal(_state(stream), state):
+                _set_state(stream, state)
+
+
+def _state(stream):
+    if isinstance(stream, np.random.Generator):
+        return stream.bit_generator.state
+    return stream.getstate() if stream is random or isinstance(stream, random.Random) else stream.get_state()
+
+
+def _set_state(stream, state):
+    if isinstance(stream, np.random.Generator):
+        stream.bit_generator.state = state
+    elif stream is random or isinstance(stream, random.Random):
+        stream.setstate(state)
+    else:
+        stream.set_state(state)
+
+
+def _equal(one, other):
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
+    if isinstance(one, tuple) and any(isinstance(x, np.ndarray) for x in one):
+        return all(map(_equal, one, other))
+    return one == other

@@ -20,7 +20,8 @@ from ..errors import GuardError, TraceError
 from ..pytrees import NUMBER, flatten, unflatten, unflatten_derivatives
 from .captures import Captures
 from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, outcome_recorded, same_instructions
-from .recording import derive, generators_moved, record_path
+from .draws import Streams
+from .recording import derive, record_path
 from .signature import Arguments
 
 MAX_PATHS = 256          # per signature; the one not used for longest makes room
@@ -48,6 +49,7 @@ class Paths:
 
     def __init__(self, f, captures, key, kept):
         self.f, self.captures, self.key, self.kept = f, captures, key, kept
+        self.held = Captures(None, kept) if kept else None         # what the arguments that are objects hold
         self.codes: list[Code] = []
         self.last: Code | None = None
         self.reason: str | None = None    # why this signature runs eagerly
@@ -64,14 +66,12 @@ class Paths:
             raise _RunEagerly
         seeds = list(seeds)
         attempts = 0
-        states = None
-        code = self.last
+        code, recorded = self.last, None
         if code is None or not code.live_arrays():
-            code = self.record(arguments, None, 0)
+            code = recorded = self.record(arguments, None, 0)
         while True:
             target = self.code_for(code, kind, differentiated)
-            if target.draws and states is None:
-                states = self.generator_states(target)
+            states = self.generator_states(target, {})
             replay = Replay(target)
             replay.start([*arguments.leaves, *seeds])
             held = replay.go_on(0)
@@ -81,35 +81,36 @@ class Paths:
                     break
                 code = sibling
                 target = self.code_for(code, kind, differentiated)
+                self.generator_states(target, states)
                 replay.switch(target)
                 replay.start(seeds, len(arguments.leaves))
                 held = replay.go_on(replay.at)
             if held:
                 self.last, code.owner.used, self.clock = code, self.clock, self.clock + 1
-                self.counts.replays += 1
-                self.counts.in_a_row = 0
+                if code is not recorded:
+                    self.counts.replays += 1
+                    self.counts.in_a_row = 0
                 return code, replay
             at = replay.at
-            if states is not None:
-                for generator, state in states:
-                    generator.bit_generator.state = state
+            for generator, state in states.values():
+                generator.bit_generator.state = state
             attempts += 1
             if at >= code.n or attempts > 3:
                 # A decision of a derivative's own, or a function that does not repeat itself.
                 self.miss("it takes another path each time it is run with the same arguments" if attempts > 3 else None)
                 raise _RunEagerly
-            code = self.record(arguments, code, at)
+            code = recorded = self.record(arguments, code, at)
 
     def code_for(self, code, kind, differentiated):
         """The Code that computes a derivative behind a path: the path's own where numeric sweeps serve."""
-        if kind == "value" or (code.numeric and (kind != "product" or code.has_no_arrays)):
-            if kind in ("gradient", "product") and not _is_scalar(code):
-                raise _RunEagerly
+        if kind == "value":
             return code
-        if any(isinstance(x, Plain) and not _leaves.is_number(x.value) for x in code.outputs):
-            raise _RunEagerly
-        if kind in ("gradient", "product") and not _is_scalar(code):
+        nothing = not code.outputs and unflatten(code.structure, []) is None
+        if nothing or any(isinstance(x, Plain) and not _leaves.is_number(x.value) for x in code.outputs) \
+                or kind in ("gradient", "product") and not _is_scalar(code):
             raise _RunEagerly            # the eager transform says what is wrong
+        if code.numeric and (kind != "product" or code.has_no_arrays):
+            return code
         found = code.owner.derived.get((kind, differentiated))
         if found is None:
             with scalar.Suspended():
@@ -129,10 +130,13 @@ class Paths:
         other = self.sibling(code, at, outcome) if at < code.n else None
         return None if other is None else self.code_for(other, kind, differentiated)
 
-    def generator_states(self, code):
-        """(generator, state) of the generators that a path draws from."""
-        generators = {id(g): g for g in _generators(code)}
-        return [(g, g.bit_generator.state) for g in generators.values()]
+    def generator_states(self, code, known):
+        """Adds (generator, state) of the generators that a path draws from to those known; none has drawn before it is known."""
+        if code.draws:
+            for generator in _generators(code):
+                if id(generator) not in known:
+                    known[id(generator)] = generator, generator.bit_generator.state
+        return known
 
     # ---- recording ----
 
@@ -142,19 +146,32 @@ class Paths:
             raise GuardError("this program was loaded without its source, and these arguments take a path it does not have; "
                              "record the function again and save it with that path")
         self.miss()
+        captured = [known for known in (self.captures, self.held) if known is not None]
+        if any(known.iterator is not None for known in captured):
+            self.give_up("it has captured an iterator, which gives something else each time")
         if self.reason is not None:
             raise _RunEagerly
-        before_states = generators_moved()
+        streams = Streams(*captured)
+        checksums = [known.checksums() for known in captured]
         try:
             with scalar.Suspended():
-                code = record_path(self.f, arguments, self.captures, before)
+                code = record_path(self.f, arguments, captured, before)
         except TraceError as error:
+            streams.restore()
             self.give_up(str(error))
             raise _RunEagerly from None
-        if generators_moved() != before_states:
-            self.give_up("it draws random numbers from `random` or numpy.random's own functions, which a replay can not; "
-                         "use a numpy.random.Generator")
+        frozen = streams.frozen()
+        # The run that counts is the replay, or the function's own.
+        streams.restore()
+        if frozen is not None:
+            self.give_up(f"it draws random numbers from {frozen}, which a replay can not; use a numpy.random.Generator that is "
+                         "an argument, a variable or an attribute")
             raise _RunEagerly
+        if checksums != [known.checksums() for known in captured]:
+            self.give_up("it writes into an array that it has captured, which a replay would not")
+            raise _RunEagerly
+        for known in captured:
+            known.settle()
         code.owner = _Branches()
         code.is_number = code.structure is NUMBER and not isinstance(code.outputs[0], Plain)
         code.value_slot = code.outputs[0] if code.is_number and isinstance(code.outputs[0], int) else -1
@@ -184,10 +201,12 @@ class Paths:
             return code
 
     def evict(self):
-        """Drops the path that was not used for longest among those from which no other branched off."""
+        """Drops the path that was not used for longest among those from which no other branched off; all but one if each has."""
         parents = {id(code.owner.parent) for code in self.codes}
         free = [code for code in self.codes if id(code) not in parents and code is not self.last]
         if not free:
+            self.codes = [self.last]
+            self.last.owner.parent, self.last.owner.fork, self.last.owner.siblings = None, 0, {}
             return
         oldest = min(free, key=lambda code: code.owner.used)
         self.codes.remove(oldest)
@@ -258,6 +277,8 @@ class Program(Replayed):
                     self._captures = Captures(self._f)
                     self._forget()
             paths = self._paths.get(arguments.key)
+            if paths is not None and paths.held is not None and paths.held.changed():
+                paths = None
             if paths is None:
                 if self._f is None:
                     raise GuardError(f"{self._name} was loaded without its source and has no program for arguments of these types and "
@@ -284,8 +305,13 @@ class Program(Replayed):
 
     def replay_gradient(self, transform, argnums, args, kwargs):
         """A call of "grad" or "value_and_grad", in full."""
-        result = self._replayed(transform, argnums, args, kwargs, _value_and_gradient,
-                                lambda f: transforms.value_and_grad(f, argnums)(*args, **kwargs))
+        def eager(f):
+            # Each by its own name, which errors tell.
+            if transform == "value_and_grad":
+                return transforms.value_and_grad(f, argnums)(*args, **kwargs)
+            return None, transforms.grad(f, argnums)(*args, **kwargs)
+
+        result = self._replayed(transform, argnums, args, kwargs, _value_and_gradient, eager)
         return result if transform == "value_and_grad" else result[1]
 
     def jacobian(self, *args: Any, argnums: int | Sequence[int] = 0, mode: str = "auto", **kwargs: Any) -> Any:

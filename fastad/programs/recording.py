@@ -1,7 +1,5 @@
 """Recording a path: the function is run once on active values, and what it did becomes a Code."""
 
-import sys
-
 import numpy as np
 
 from .. import leaves as _leaves
@@ -12,17 +10,17 @@ from ..core.scalar import Active
 from ..pytrees import flatten, frozen
 from ..transforms import _Trace
 from .code import Code, Plain, Single
-from .draws import watched
+from .draws import RecordedGenerator, watched
 
 
 def record_path(f, arguments, captures, beside=None):
     """The Code of the path that f takes for these arguments, sharing workspaces with `beside`. What f raises comes out."""
     trace = _Trace()
     trace.recording = True
-    with watched(captures), trace:
+    with watched(*captures), trace:
         trace.tape.note_places()
         actives, inputs = independents(arguments.leaves)
-        args, kwargs = arguments.rebuilt(actives)
+        args, kwargs = arguments.rebuilt(actives, _standing_in)
         result = f(*args, **kwargs)
         leaves, structure = flatten(result)
         outputs = [handle_of(leaf) for leaf in leaves]
@@ -115,11 +113,6 @@ def _seed(x):
     return np.ones(shape, dtype if dtype in _leaves.FLOATS else float)
 
 
-def generators_moved():
-    """States of the generators that programs can not replay: those of `random` and of `numpy.random`'s functions."""
-    states = []
-    if "random" in sys.modules:
-        states.append(sys.modules["random"].getstate())
-    kind, key, position, has_gauss, cached = np.random.get_state()
-    states.append((kind, key.tobytes(), position, has_gauss, cached))
-    return states
+def _standing_in(leaf):
+    """What an argument that is no input is while the function is recorded."""
+    return RecordedGenerator(leaf) if type(leaf) is np.random.Generator else leaf

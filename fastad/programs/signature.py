@@ -3,11 +3,12 @@
 Two calls with one signature differ only in floats and in the elements of arrays, which are the inputs of a program.
 """
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
-from ..pytrees import NUMBER, Nesting, flatten, unflatten
+from ..pytrees import NUMBER, Nesting, flatten, is_dataclass, unflatten
 
 _BY_VALUE = (int, bool, str, bytes, complex, type(None), np.integer, np.bool_)
 
@@ -36,7 +37,10 @@ class Arguments:
                 continue
             self._dynamic.append(index)
             self.leaves.append(leaf)
-        self.key = (skeleton(self._structure), tuple(described))
+        outline = skeleton(self._structure)
+        if outline is self._structure and outline is not None:
+            outline = outline, _orders([args, kwargs])
+        self.key = (outline, tuple(described))
 
     @property
     def plain(self):
@@ -46,13 +50,14 @@ class Arguments:
     def _constant(self, leaf):
         """What tells an argument apart that is no input: its value, or the object that it is."""
         if isinstance(leaf, _BY_VALUE):
-            return "=", type(leaf), leaf
+            # The text tells 0.0 and -0.0 apart in complex numbers.
+            return "=", type(leaf), str(leaf) if isinstance(leaf, complex) else leaf
         self.kept.append(leaf)
         return "is", id(leaf)
 
-    def rebuilt(self, leaves):
-        """(args, kwargs) with other leaves in place of the inputs."""
-        everything = list(self._all)
+    def rebuilt(self, leaves, stand_in):
+        """(args, kwargs) with other leaves in place of the inputs, and stand_in(x) in place of everything else."""
+        everything = list(map(stand_in, self._all))
         for index, leaf in zip(self._dynamic, leaves, strict=True):
             everything[index] = leaf
         tree = unflatten(self._structure, everything)
@@ -87,7 +92,16 @@ def skeleton(structure: Any) -> Any:
 
 def _outline(tree):
     if type(tree) is dict:
-        return (dict, *((key, _outline(tree[key])) for key in sorted(tree)))
+        return (dict, *((type(key), key, _outline(entry)) for key, entry in tree.items()))
     if type(tree) is list or type(tree) is tuple:
         return (type(tree), *map(_outline, tree))
     return None
+
+
+def _orders(tree):
+    """The keys of all dicts of a tree as they come, which optree's structures leave out."""
+    if isinstance(tree, dict):
+        return (tuple(tree), *map(_orders, tree.values()))
+    if isinstance(tree, (list, tuple)):
+        return tuple(map(_orders, tree))
+    return tuple([_orders(getattr(tree, field.name)) for field in dataclasses.fields(tree)]) if is_dataclass(tree) else None
