@@ -128,6 +128,7 @@ cdef class Code:
     cdef readonly list outputs
     cdef readonly int64_t n
     cdef readonly int64_t guards
+    cdef readonly int64_t start          # of what is behind a path: the instruction a replay can pause at
     cdef public object structure         # of the result
     cdef public object owner             # what the recorder keeps with it
     cdef readonly list callbacks         # names of functions without a kernel
@@ -160,7 +161,7 @@ cdef class Code:
     cdef public bint is_number           # the result of the path is one number or array, which changes
     cdef public int32_t value_slot       # the slot of the path's result if that is a float, else -1
 
-    def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None):
+    def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0):
         cdef Py_ssize_t k, storages
         cdef int64_t i
         self.tape, self.inputs, self.outputs = tape, inputs, outputs
@@ -173,6 +174,7 @@ cdef class Code:
         self.counts = <int32_t*>calloc(max(len(tape.records), 1), sizeof(int32_t))
         if self.leaves == NULL or self.kernels == NULL or self.counts == NULL:
             raise MemoryError("no memory for a program")
+        self.start = start
         self.arrange()
         for k, x in enumerate(inputs):
             if type(x) is Operand:
@@ -234,7 +236,8 @@ cdef class Code:
         """Divides what is replayed into windows."""
         cdef CTape* c = &self.c
         cdef Window* w
-        cdef int64_t i, start = 0, count = 1
+        cdef int64_t i, start = 0, count = 2
+        cdef int64_t pause = self.place(self.start)
         cdef int32_t check = 0
         cdef bint stops
         for i in range(c.n):
@@ -244,7 +247,7 @@ cdef class Code:
             raise MemoryError(f"no memory for a program of {self.n} instructions")
         for i in range(c.n + 1):
             stops = i < c.n and (c.opcode[i] == OP_ARRAY or c.opcode[i] == OP_PUT)
-            if not stops and i < c.n and i - start < WINDOW:
+            if not stops and i < c.n and i - start < WINDOW and (i != pause or i == 0):
                 continue
             w = &self.windows[self.window_count]
             w.end, w.stops, w.first = i, stops, check
@@ -583,16 +586,16 @@ cdef class Workspace:
         self.found = shapes_found(result)
         return 0
 
-    cdef bint run(self, Position* at) except -1:
-        """Goes on to the end; 0 if a guard does not hold, and then `self.at` is its instruction."""
+    cdef bint run(self, Position* at, int64_t end) except -1:
+        """Goes on to a place; 0 if a guard does not hold, and then `self.at` is its instruction."""
         cdef CodeView view = self.code.view()
         cdef Stop stop
         while True:
             if self.code.short:
-                stop = run(&view, self.v, self.data, at)
+                stop = run(&view, self.v, self.data, at, end)
             else:
                 with nogil:
-                    stop = run(&view, self.v, self.data, at)
+                    stop = run(&view, self.v, self.data, at, end)
             if stop == FINISHED:
                 return True
             if stop == MISSED:
@@ -683,8 +686,8 @@ cdef bint all_hold(const CodeView* code, const Window* w, const double* v) noexc
     return not failed and w.value == 0
 
 
-cdef Stop run(const CodeView* code, double* v, char** data, Position* at) noexcept nogil:
-    """Goes on to the end. Where it does not get there, `at` says where it stopped: at.i, or at guard at.check if that MISSED."""
+cdef Stop run(const CodeView* code, double* v, char** data, Position* at, int64_t end) noexcept nogil:
+    """Goes on to a place where a window ends. Where it does not get there, `at` says where it stopped: at.i, or at guard at.check if that MISSED."""
     cdef const Window* w
     cdef int32_t record, last
     cdef int k
@@ -698,6 +701,8 @@ cdef Stop run(const CodeView* code, double* v, char** data, Position* at) noexce
                     return MISSED
                 at.check += 1
         at.check, at.i = last, w.end
+        if at.i == end:
+            return FINISHED
         if w.stops:
             if code.t.opcode[at.i] == OP_PUT:
                 (<double*>data[code.t.a[at.i]])[code.t.b[at.i]] = v[code.t.a[at.i - 1]]
@@ -709,8 +714,6 @@ cdef Stop run(const CodeView* code, double* v, char** data, Position* at) noexce
                     if not run_kernel(&code.kernels[record][k], v, data):
                         return FAILED if code.kernels[record][k].is_guard else ASKS_PYTHON
             at.i += 1
-        elif at.i == code.t.n:
-            return FINISHED
         at.window += 1
 
 
@@ -749,11 +752,11 @@ cdef class Replay:
         if self.code.refreshed:
             self.ws.refresh()
 
-    def go_on(self, int64_t first):
-        """Runs the instructions of the tape from `first` on; False if a guard does not hold."""
+    def go_on(self, int64_t first, bint pause=False):
+        """Runs the instructions of the tape from `first` on, to the end or where it can pause; False if a guard does not hold."""
         cdef Position at = self.code.position(first)
-        if self.ws.run(&at):
-            self.at = self.code.n
+        self.at = self.code.start if pause and self.code.start else self.code.n
+        if self.ws.run(&at, self.code.place(self.at)):
             return True
         self.at = self.ws.at
         self.outcome = outcome_of(self.ws, self.at)

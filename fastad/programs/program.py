@@ -60,11 +60,11 @@ class Paths:
 
     # ---- replaying ----
 
-    def run(self, kind, differentiated, arguments, seeds=()):
+    def run(self, kind, differentiated, arguments):
         """(Code, Replay at its end) for these arguments; _RunEagerly if they must be computed without a program."""
         if self.reason is not None:
             raise _RunEagerly
-        seeds = list(seeds)
+        pause = kind in ("reverse", "tangent", "product")     # what is behind the path waits for seeds
         attempts = 0
         code, recorded = self.last, None
         if code is None or not code.live_arrays():
@@ -73,8 +73,8 @@ class Paths:
             target = self.code_for(code, kind, differentiated)
             states = self.generator_states(target, {})
             replay = Replay(target)
-            replay.start([*arguments.leaves, *seeds])
-            held = replay.go_on(0)
+            replay.start(arguments.leaves)
+            held = replay.go_on(0, pause)
             while not held and replay.at < code.n:
                 sibling = self.sibling(code, replay.at, replay.outcome)
                 if sibling is None:
@@ -83,8 +83,7 @@ class Paths:
                 target = self.code_for(code, kind, differentiated)
                 self.generator_states(target, states)
                 replay.switch(target)
-                replay.start(seeds, len(arguments.leaves))
-                held = replay.go_on(replay.at)
+                held = replay.go_on(replay.at, pause)
             if held:
                 self.last, code.owner.used, self.clock = code, self.clock, self.clock + 1
                 if code is not recorded:

@@ -72,7 +72,7 @@ cdef class Shortcut:
         if target.refreshed:
             ws.refresh()
         at = Position(0, 0, 0)
-        while not ws.run(&at):
+        while not ws.run(&at, ws.code.c.n):
             other = target.others.get(ws.at)
             if other is None:
                 other = self.paths.beside(target, ws.at, outcome_of(ws, ws.at))
