@@ -281,14 +281,15 @@ cdef object noted(CTape* t, value, bint by_value):
         active = <ActiveArray>value
         array = values(active)
         # What stands in for an array has no strides: it can be the whole of a storage only.
-        by_value = by_value or not PyArray_IS_C_CONTIGUOUS(array) or (t.recording and not is_whole(active))
+        # Whole numbers and decisions shape what a rule does.
+        by_value = by_value or not PyArray_IS_C_CONTIGUOUS(array) or (t.recording and not is_whole(active)) or is_tracked(active)
         operand = operand_of(t, value, by_value)
         if not by_value:
             operand.value = stand_in(array)
         return operand
     if type(value) is Active or type(value) is ndarray:
         operand = operand_of(t, value, True)
-        if t.recording and operand.kind == ARRAY and not by_value:
+        if t.recording and operand.kind == ARRAY and not by_value and operand.layout[1].kind == "f":
             operand.value, operand.buffer = stand_in(operand.value), None
         if operand.kind == SCALAR:
             # Rules ask for shape and dtype.

@@ -132,6 +132,8 @@ cdef object total(ActiveArray x):
     cdef CTape* t = tape_in_progress()
     cdef Total instruction = Total.__new__(Total)
     check_epoch(t, x)
+    if is_tracked(x):
+        return tracked(t, _sum, (x,), {}, _sum(values(x)))
     instruction.x = operand_of(t, x, False)
     return scalar_result(t, instruction, _add.reduce(values(x), None))
 

@@ -915,9 +915,14 @@ cdef object shapes_recorded(Tape tape, outs):
 
 
 def outcome_recorded(Code code, int64_t i):
-    """The outcome a guard was recorded with."""
+    """The outcome a guard was recorded with; None where no guard stands."""
     cdef CTape* t = &code.tape.c
-    cdef int op = t.opcode[i]
+    cdef int op
+    if i >= t.n:
+        return None
+    op = t.opcode[i]
+    if op != OP_ARRAY and not OP_GUARD_LESS <= op <= OP_GUARD_VALUE:
+        return None
     if op == OP_ARRAY:
         record = code.tape.records[t.a[i]]
         if type(record) is Guard:
@@ -926,24 +931,35 @@ def outcome_recorded(Code code, int64_t i):
     return t.v[i].hex() if op == OP_GUARD_VALUE else bool(t.v[i])
 
 
-def same_instructions(Code one, Code other, int64_t n):
-    """Whether two paths agree in their first n instructions."""
+def first_difference(Code one, Code other):
+    """The first instruction in which two paths differ, -1 if they are the same."""
     cdef CTape* p = &one.tape.c
     cdef CTape* q = &other.tape.c
-    if p.n < n or q.n < n:
-        return False
-    return (memcmp(p.opcode, q.opcode, n) == 0 and memcmp(p.a, q.a, n * sizeof(int32_t)) == 0
-            and memcmp(p.b, q.b, n * sizeof(int32_t)) == 0 and same_constants(p, q, n))
-
-
-cdef bint same_constants(CTape* p, CTape* q, int64_t n) noexcept nogil:
     cdef int64_t i
-    for i in range(n):
+    for i in range(min(p.n, q.n)):
+        if p.opcode[i] != q.opcode[i] or p.a[i] != q.a[i] or p.b[i] != q.b[i]:
+            return i
         if p.opcode[i] == OP_CONSTANT and memcmp(&p.v[i], &q.v[i], sizeof(double)) != 0:
-            return False
+            return i
         if OP_GUARD_LESS <= p.opcode[i] <= OP_GUARD_VALUE and not same(p.v[i], q.v[i]):
-            return False
-    return True
+            return i
+        if p.opcode[i] == OP_ARRAY and not same_record(one.tape, other.tape, p.a[i]):
+            return i
+    return -1 if p.n == q.n else min(p.n, q.n)
+
+
+cdef bint same_record(Tape one, Tape other, int32_t k) except -1:
+    """Whether the array instructions number k of two tapes, which agree so far, give the same."""
+    p, q = one.records[k], other.records[k]
+    if type(p) is not type(q) or name_of(p) != name_of(q):
+        return False
+    if type(p) is Guard:
+        return p.expected.tobytes() == q.expected.tobytes()
+    if type(p) is Constant:
+        return (p.origin is None) == (q.origin is None) and (p.origin is q.origin if p.origin is not None else
+                                                             p.value.tobytes() == q.value.tobytes())
+    outs = p.outs if type(p) is Call or type(p) is Tracked else p.out
+    return shapes_recorded(one, outs) == shapes_recorded(other, q.outs if type(q) is Call or type(q) is Tracked else q.out)
 
 
 class Plain:

@@ -7,7 +7,6 @@
 
 import functools
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,11 +18,12 @@ from ..core import scalar
 from ..errors import GuardError, TraceError
 from ..pytrees import NUMBER, flatten, unflatten, unflatten_derivatives
 from .captures import Captures
-from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, outcome_recorded, same_instructions
+from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, first_difference, outcome_recorded
 from .draws import Streams
 from .recording import derive, record_path
 from .signature import Arguments
 
+MAX_INSTANCES = 64       # of a class whose method is a program, for which paths are kept
 MAX_PATHS = 256          # per signature; the one not used for longest makes room
 PATIENCE = 64            # misses in a row, or more misses than hits after that, before a signature runs eagerly
 
@@ -68,7 +68,7 @@ class Paths:
         attempts = 0
         code, recorded = self.last, None
         if code is None or not code.live_arrays():
-            code = recorded = self.record(arguments, None, 0)
+            code = recorded = self.record(arguments, None)
         while True:
             target = self.code_for(code, kind, differentiated)
             states = self.generator_states(target, {})
@@ -98,7 +98,7 @@ class Paths:
                 # A decision of a derivative's own, or a function that does not repeat itself.
                 self.miss("it takes another path each time it is run with the same arguments" if attempts > 3 else None)
                 raise _RunEagerly
-            code = recorded = self.record(arguments, code, at)
+            code = recorded = self.record(arguments, code)
 
     def code_for(self, code, kind, differentiated):
         """The Code that computes a derivative behind a path: the path's own where numeric sweeps serve."""
@@ -112,8 +112,13 @@ class Paths:
             return code
         found = code.owner.derived.get((kind, differentiated))
         if found is None:
-            with scalar.Suspended():
-                found = derive(code, kind, differentiated)
+            try:
+                with scalar.Suspended():
+                    found = derive(code, kind, differentiated)
+            except Exception as error:
+                # The eager transform decides whether that is the user's error.
+                self.give_up(f"its derivative can not be recorded: {error}")
+                raise _RunEagerly from None
             found.is_number, found.value_slot = code.is_number, code.value_slot
             found.owner = (kind, differentiated, code)
             code.owner.derived[kind, differentiated] = found
@@ -139,8 +144,8 @@ class Paths:
 
     # ---- recording ----
 
-    def record(self, arguments, before, at):
-        """Runs f and adds its path, which left `before` at an instruction. _RunEagerly if f can not be recorded."""
+    def record(self, arguments, beside):
+        """Runs f and adds its path. _RunEagerly if f can not be recorded."""
         if self.f is None:
             raise GuardError("this program was loaded without its source, and these arguments take a path it does not have; "
                              "record the function again and save it with that path")
@@ -154,7 +159,7 @@ class Paths:
         checksums = [known.checksums() for known in captured]
         try:
             with scalar.Suspended():
-                code = record_path(self.f, arguments, captured, before)
+                code = record_path(self.f, arguments, captured, beside)
         except TraceError as error:
             streams.restore()
             self.give_up(str(error))
@@ -174,24 +179,26 @@ class Paths:
         code.owner = _Branches()
         code.is_number = code.structure is NUMBER and not isinstance(code.outputs[0], Plain)
         code.value_slot = code.outputs[0] if code.is_number and isinstance(code.outputs[0], int) else -1
-        return self.publish(code, before, at)
+        return self.publish(code)
 
-    def publish(self, code, before, at):
+    def publish(self, code):
         """Makes a new path known to all threads; the same path if another thread was faster."""
         with self.lock:
             self.counts.recordings += 1
-            if before is not None and before in self.codes and same_instructions(before, code, at):
-                owner = _owner(before, at)
-                siblings = owner.owner.siblings.setdefault(at, {outcome_recorded(before, at): before})
+            before = self.codes[0] if self.codes and self.codes[0].live_arrays() else None
+            while before is not None:
+                at = first_difference(before, code)
+                if at < 0:
+                    return before
                 outcome = outcome_recorded(code, at)
-                known = siblings.get(outcome)
-                if known is not None and known is not before and same_instructions(known, code, code.n) and known.n == code.n:
-                    return known
+                if outcome is None or outcome == outcome_recorded(before, at):
+                    break                # no guard: f is no function of its arguments and of what it was seen to decide
+                siblings = _owner(before, at).owner.siblings.setdefault(at, {outcome_recorded(before, at): before})
                 if outcome not in siblings:
                     code.owner.parent, code.owner.fork = before, at
                     siblings[outcome] = code
-            elif before is None and self.last is not None and self.last.live_arrays():
-                return self.last
+                    break
+                before = siblings[outcome]
             self.codes.append(code)
             self.last = code
             code.owner.used = self.clock
@@ -206,6 +213,8 @@ class Paths:
         if not free:
             self.codes = [self.last]
             self.last.owner.parent, self.last.owner.fork, self.last.owner.siblings = None, 0, {}
+            for code in (self.last, *self.last.owner.derived.values()):
+                code.others.clear()
             return
         oldest = min(free, key=lambda code: code.owner.used)
         self.codes.remove(oldest)
@@ -213,6 +222,11 @@ class Paths:
             siblings = _owner(oldest.owner.parent, oldest.owner.fork).owner.siblings[oldest.owner.fork]
             for outcome in [outcome for outcome, code in siblings.items() if code is oldest]:
                 del siblings[outcome]
+        gone = {id(oldest), *(id(code) for code in oldest.owner.derived.values())}
+        for code in self.codes:
+            for one in (code, *code.owner.derived.values()):
+                for at in [at for at, other in one.others.items() if id(other) in gone]:
+                    del one.others[at]
         gone = {id(oldest), *(id(code) for code in oldest.owner.derived.values())}
         for code in self.codes:
             for one in (code, *code.owner.derived.values()):
@@ -260,7 +274,8 @@ class Program(Replayed):
         self._captures: Captures | None = None
         self._paths: dict[Any, Paths] = {}
         self._lock = threading.RLock()
-        self._bound: dict[int, Any] = {}
+        self._bound: dict[int, Program] = {}
+        self._rebound = 0                 # times in a row that captured values had changed before a single replay
         if f is not None:
             functools.update_wrapper(self, f, updated=())
 
@@ -273,6 +288,9 @@ class Program(Replayed):
                 if self._captures is None:
                     self._captures = Captures(self._f)
                 elif self._captures.changed():
+                    # A function that rebinds what it has captured is recorded in vain.
+                    replays = sum(paths.counts.replays for paths in self._paths.values())
+                    self._rebound = 0 if replays else self._rebound + 1
                     self._captures = Captures(self._f)
                     self._forget()
             paths = self._paths.get(arguments.key)
@@ -283,6 +301,8 @@ class Program(Replayed):
                     raise GuardError(f"{self._name} was loaded without its source and has no program for arguments of these types and "
                                      "shapes; record the function again and save it for them")
                 paths = self._paths[arguments.key] = Paths(self._f, self._captures, arguments.key, arguments.kept)
+                if self._rebound > PATIENCE:
+                    paths.give_up("what it has captured is bound anew in every call")
             return paths
 
     # ---- value and derivatives ----
@@ -387,14 +407,15 @@ class Program(Replayed):
         """A program of its own for every instance it is a method of."""
         if instance is None:
             return self
-        found = self._bound.get(id(instance))
-        if found is None or found[0]() is not instance:
-            program = Program(self._source().__get__(instance, owner), self._fast_math)
-            try:
-                found = self._bound[id(instance)] = weakref.ref(instance, lambda _, k=id(instance): self._bound.pop(k, None)), program
-            except TypeError:
-                return program           # an instance without weak references: nothing is kept for it
-        return found[1]
+        with self._lock:
+            found = self._bound.pop(id(instance), None)
+            if found is None:
+                found = Program(self._source().__get__(instance, owner), self._fast_math)
+            # A program keeps its instance alive, and so only those used last are kept.
+            self._bound[id(instance)] = found
+            if len(self._bound) > MAX_INSTANCES:
+                del self._bound[next(iter(self._bound))]
+        return found
 
     # ---- what it has recorded ----
 
@@ -404,7 +425,7 @@ class Program(Replayed):
         paths = self._find(arguments)
         if paths.last is None and paths.reason is None:
             try:
-                paths.record(arguments, None, 0)
+                paths.record(arguments, None)
             except _RunEagerly:
                 pass
 
@@ -526,7 +547,7 @@ def _hvp(paths, chosen, tangents):
 
 def _jacobian(paths, chosen, mode):
     leaves = chosen.leaves
-    first = paths.last if paths.last is not None else paths.record(chosen.arguments, None, 0)
+    first = paths.last if paths.last is not None else paths.record(chosen.arguments, None)
     n, m = _leaves.count(leaves), _count(first.outputs)
     kind = "tangent" if mode == "forward" or (mode == "auto" and n < m) else "reverse"
     code, replay = paths.run(kind, chosen.inputs, chosen.arguments)
