@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 from . import math
 from ._version import __version__ as __version__
 from .checking import check_derivatives
+from .debugging import debug
 from .errors import FormatError, GuardError, TraceError
 from .programs.program import record
 from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, stop_gradient, trace, value_and_grad, vjp
 
 __all__ = [
-    "FormatError", "GuardError", "TraceError", "check_derivatives", "grad", "hessian", "hvp", "jacobian", "jvp", "linearize",
-    "math", "record", "stop_gradient", "trace", "value_and_grad", "vjp",
+    "FormatError", "GuardError", "TraceError", "check_derivatives", "debug", "grad", "hessian", "hvp", "jacobian", "jvp",
+    "linearize", "math", "record", "stop_gradient", "trace", "value_and_grad", "vjp",
 ]
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """The errors fastad raises, worded so that they name the function, the user's line and what to write instead."""
 
+import itertools
 import linecache
 import numbers
 import os
@@ -46,20 +47,21 @@ def user_line():
     frame = _user_frame()
     if frame is None:
         return "<unknown place>", ""
-    number = frame.f_lineno
-    place = f"{frame.f_code.co_filename}:{number}"
-    line = linecache.getline(frame.f_code.co_filename, number, frame.f_globals)
-    start, end = _columns(frame)
-    code = line.encode()[start:end].decode(errors="replace") if end else line
-    return place, code.strip()
+    return expression_at(frame.f_code.co_filename, frame.f_code.co_positions(), frame.f_lasti, frame.f_globals)
 
 
-def _columns(frame):
-    """First and last column (bytes) of the expression that runs in a frame, (0, None) where it is not known."""
-    for index, (line, end_line, start, end) in enumerate(frame.f_code.co_positions()):
-        if 2 * index == frame.f_lasti:
-            return (start, end) if line == end_line and start is not None else (0, None)
-    return 0, None
+def expression_at(filename, positions, offset, names=None):
+    """("file:line", the code there) of the expression at an offset in a code object with these positions.
+
+    The whole line where the expression goes over several; `names` are the globals of a module that was not loaded from a file.
+    """
+    line, end_line, start, end = next(itertools.islice(positions, max(offset, 0) // 2, None), (None, None, None, None))
+    if line is None:
+        return f"{filename}:?", ""
+    text = linecache.getline(filename, line, names)
+    if line == end_line and start is not None and end:
+        text = text.encode()[start:end].decode(errors="replace")
+    return f"{filename}:{line}", text.strip()
 
 
 def plain_number(x):

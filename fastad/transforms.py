@@ -36,17 +36,31 @@ class _Trace(scalar.Trace):
     """One level of the thread's trace, with the choice between numeric and recording sweeps that goes with it."""
 
     def tangent(self, *arguments):
+        if self.watch is not None:
+            return _watched_tangent(self.watch, self.tape, *arguments)
         return (sweeps.tangent if self.opened else sweeps.record_tangent)(self.tape, *arguments)
 
     def reverse(self, *arguments):
+        if self.watch is not None:
+            self.watch.reverse(*arguments)
         return (sweeps.reverse if self.opened else sweeps.record_reverse)(self.tape, *arguments)
 
     def out(self, tree):
         """A result as it leaves this level: plain if that ends the trace."""
         if not self.opened:
             return tree
+        if self.watch is not None:
+            self.watch.values()
         leaves, structure = flatten(tree)
         return unflatten(structure, [_leaves.leaving(x, self.tape.retained) for x in leaves])
+
+
+def _watched_tangent(watch, tape, inputs, tangents, outputs):
+    """A numeric tangent sweep in fastad.debug()."""
+    watch.values()
+    results = sweeps.tangent(tape, inputs, tangents, outputs)
+    watch.derivatives("a tangent of the result", inputs, outputs, results)
+    return results
 
 
 _ALL = object()
@@ -74,8 +88,7 @@ def _positions(name, argnums, count):
 
 
 def _refuse(transform, name, position, tree, index, leaf):
-    path = "" if tree is None else leaf_path(tree, index)
-    where = f"argument {position}" + (f", at {path}," if path else "")
+    where = f"argument {position}" + ("" if tree is None else _at(tree, index))
     kind = "None" if leaf is None else ("an " if type(leaf).__name__[0] in "aeiou" else "a ") + type(leaf).__name__
     if isinstance(leaf, int) and not isinstance(leaf, bool):
         advice = f"pass {leaf}.0"
@@ -87,6 +100,12 @@ def _refuse(transform, name, position, tree, index, leaf):
     else:
         advice = "pass floats there, or differentiate with respect to other arguments (argnums)"
     return TypeError(f"{transform} of {name}: {where} is {kind}, which has no derivative; {advice}")
+
+
+def _at(tree, index):
+    """Where leaf number `index` is in an argument, behind the argument's name."""
+    path = leaf_path(tree, index)
+    return f", at {path}," if path else ""
 
 
 class _Inputs:
@@ -107,6 +126,9 @@ class _Inputs:
                 for index, x in enumerate(leaves):
                     if not _leaves.can_be_input(x):
                         raise _refuse(transform, _name(f), k, args[k], index, x)
+            if trace.watch is not None:
+                for index, x in enumerate(leaves):
+                    trace.watch.argument(transform, _name(f), f"argument {k}" + _at(args[k], index), x)
             self.parts.append((structure, len(self.leaves), len(self.leaves) + len(leaves)))
             self.leaves += leaves
         actives, self.handles = _leaves.independents(self.leaves, trace.opened, lasting)
@@ -269,8 +291,11 @@ def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
 
         def jvp_fun(*tangents):
             directions = inputs.flatten_like("jvp_fun", "tangents", tangents)
-            sweep = sweeps.record_tangent if _records(tape, directions) else sweeps.tangent
-            return outputs.rebuild(sweep(tape, inputs.handles, directions, outputs.handles))
+            if _records(tape, directions):
+                return outputs.rebuild(sweeps.record_tangent(tape, inputs.handles, directions, outputs.handles))
+            if trace.watch is not None:
+                return outputs.rebuild(_watched_tangent(trace.watch, tape, inputs.handles, directions, outputs.handles))
+            return outputs.rebuild(sweeps.tangent(tape, inputs.handles, directions, outputs.handles))
 
         return trace.out(result), jvp_fun
 
@@ -290,6 +315,8 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
         def vjp_fun(cotangent):
             adjoints = _seeds_like("vjp_fun", "the cotangent", cotangent, outputs.structure, outputs.leaves)
             sweep = sweeps.record_reverse if _records(tape, adjoints) else sweeps.reverse
+            if sweep is sweeps.reverse and trace.watch is not None:
+                trace.watch.reverse(inputs.handles, outputs.handles, adjoints)
             return inputs.rebuild(sweep(tape, inputs.handles, outputs.handles, adjoints))
 
         return trace.out(result), vjp_fun
@@ -344,6 +371,8 @@ def hessian(f: Function, argnums: ArgNums = 0) -> Function:
             inputs = _Inputs("hessian", f, trace, args, argnums)
             value = _scalar_output("hessian", f, f(*inputs.args, **kwargs))
             columns = list(_second_order(trace, inputs, value, _leaves.units(inputs.leaves)))
+            if trace.watch is not None:
+                trace.watch.second_derivatives(columns)
             return inputs.rebuild([inputs.rebuild(row) for row in _leaves.blocks(inputs.leaves, inputs.leaves, columns=columns)])
 
     return hessian_of_f
@@ -354,6 +383,8 @@ def _second_order(trace, inputs, value, directions):
 
     On a tape of scalars by the reverse-tangent sweep; one with arrays records the reverse sweep once and takes its tangents.
     """
+    if trace.watch is not None:
+        trace.watch.reverse(inputs.handles, [value], [1.0])
     if trace.tape.records or trace.tape.storages:
         gradient = _leaves.handles_of(sweeps.record_reverse(trace.tape, inputs.handles, [value], [1.0]))
         for direction in directions:
@@ -376,7 +407,10 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
             inputs = _Inputs("hvp", f, trace, primals)
             directions = inputs.flatten_like("hvp", "tangents", tangents)
             value = _scalar_output("hvp", f, f(*inputs.args))
-            product = inputs.rebuild(next(_second_order(trace, inputs, value, [directions])))
+            column = next(_second_order(trace, inputs, value, [directions]))
+            if trace.watch is not None:
+                trace.watch.second_derivatives([column])
+            product = inputs.rebuild(column)
     return product[0] if len(primals) == 1 else product
 
 

@@ -18,7 +18,7 @@ LAYERS = (
     ("core", "core.*", "special_*"),
     ("errors", "elementals", "ufuncs", "math", "pytrees"),
     ("arrays", "arrays.*"),
-    ("leaves", "transforms", "checking", "numpy", "numpy.*", "programs", "programs.*"),
+    ("leaves", "debugging", "transforms", "checking", "numpy", "numpy.*", "programs", "programs.*"),
     ("", "_version"),
 )
 # What the core may import from elsewhere when it is needed, never while it is being imported.

@@ -116,7 +116,17 @@ cdef ActiveArray active_on(CTape* t, ndarray buffer, tuple layout, int32_t numbe
     cdef ActiveArray x = ActiveArray.__new__(ActiveArray, None)
     storage.buffer, storage.layout, storage.number, storage.saved = buffer, layout, number, saved
     x.epoch, x.storage, x.array, x.looks_at, x.layout = t.epoch, storage, buffer, buffer, layout
+    if t.places != NULL:
+        note_buffer(t, number, buffer)
     return x
+
+
+cdef int note_buffer(CTape* t, int32_t number, ndarray buffer) except -1:
+    """Where the values of a storage are, for those who watch the tape."""
+    cdef dict buffers = tape_of(t).buffers
+    if buffers is not None:
+        buffers.setdefault(number, buffer)
+    return 0
 
 
 cdef ActiveArray fresh(CTape* t, ndarray buffer, tuple hint=None):
@@ -310,12 +320,16 @@ cdef class Record:
 
 cdef int32_t append_record(CTape* t, Record instruction, double v) except -1:
     cdef list records = tape_of(t).records
+    cdef int32_t slot
     records.append(instruction)
     try:
-        return append_structural(t, OP_ARRAY, <int32_t>(len(records) - 1), 0, v)
+        slot = append_structural(t, OP_ARRAY, <int32_t>(len(records) - 1), 0, v)
     except BaseException:
         records.pop()
         raise
+    if t.places != NULL and tape_of(t).watch is not None:
+        tape_of(t).watch(slot, instruction, v)
+    return slot
 
 
 include "recording.pxi"

@@ -54,6 +54,8 @@ cdef int make_writable(CTape* t, ActiveArray x) except -1:
         number = new_number(t, storage.layout)
         instruction.x, instruction.out = source, number
         buffer = storage.buffer.copy()
+        if t.places != NULL:
+            note_buffer(t, number, buffer)
         append_record(t, instruction, 0.0)
         storage.buffer, storage.number, storage.saved = buffer, number, False
     values(x)

@@ -27,6 +27,8 @@ cdef class Active:
     cdef int32_t slot
 
 
+cdef int watching            # how many contexts of fastad.debug there are, in all threads
+
 cdef object apply_unary(int opcode, Active x)
 cdef object apply_binary(int opcode, object x, object y)
 cdef CTape* current_tape() noexcept nogil

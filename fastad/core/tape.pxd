@@ -152,6 +152,8 @@ cdef class Tape:
     cdef int64_t last_number
     cdef public dict plain_arrays  # on a tape for replay: by address the plain arrays that instructions refer to
     cdef public list codes         # code objects that `places` refers to
+    cdef public object watch       # called with each array instruction (fastad.debug); None otherwise
+    cdef public dict buffers       # by storage: its memory, while the tape is watched
     cdef public tuple inputs       # what the trace was opened with, for readers of the tape
     cdef public tuple outputs
 

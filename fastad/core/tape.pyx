@@ -151,6 +151,7 @@ cdef class Tape:
             self.codes = []
         free(self.c.places)
         self.c.places = NULL
+        self.watch = self.buffers = None
         self.c.n = 0
         self.resume(epoch)
 

@@ -20,6 +20,20 @@ cdef ThreadState thread_state():
     return state
 
 
+_watch = None      # what is called with a trace that opens while `watching`
+
+
+def is_watched():
+    """Whether any thread is in a context of fastad.debug."""
+    return watching != 0
+
+
+def set_watch(int count, watch):
+    """Sets how many contexts watch traces, and what is called with a trace that opens."""
+    global watching, _watch
+    watching, _watch = count, watch
+
+
 cdef class Trace:
     """One level of this thread's trace, as a context: the outermost opens the tape and closes it, which makes its values stale.
 
@@ -31,6 +45,7 @@ cdef class Trace:
     cdef readonly bint opened
     cdef public bint recording        # for replay, on a tape that outlives the trace
     cdef public Tape start            # a tape to go on with
+    cdef public object watch          # what looks for NaN and infinity (fastad.debug), or None
 
     def __enter__(self):
         cdef ThreadState state = thread_state()
@@ -48,6 +63,8 @@ cdef class Trace:
             fastad_thread.tape = &state.tape.c
         state.depth += 1
         self.tape = state.tape
+        if watching and self.opened:
+            _watch(self)
         return self
 
     def __exit__(self, *_):
@@ -58,6 +75,7 @@ cdef class Trace:
         state.tape = None
         fastad_thread.tape = fastad_idle
         self.tape.c.epoch = 0
+        self.tape.watch = self.tape.buffers = None
         if self.recording:
             self.tape.c.recording = False
             return

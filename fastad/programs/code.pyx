@@ -26,7 +26,7 @@ from numpy cimport (
 from fastad.arrays.active cimport Operand, Record
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
-from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row
+from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row, watching
 from fastad.core.sweeps cimport (
     give_back, reverse_sweep, reverse_tangent_sweep, tangent_sweep, zeros,
 )
@@ -1008,3 +1008,4 @@ cdef object leaf_value(Workspace ws, x):
 
 
 include "shortcut.pxi"
+include "onestep.pxi"

@@ -15,6 +15,7 @@ from .steps import (
     ends,
     equation,
     line_text,
+    numbers_of,
     operand_text,
     printable,
     value_text,
@@ -90,7 +91,7 @@ class _Circuit:
         if self.left_out:
             text = f"... {counted(len(self.left_out), 'step')} left out ..."
             yield f'gap [shape=box style="dashed,rounded" label=<{_markup(text)}> tooltip={_tooltip(text)}]'
-            used = {operand for step in self.left_out for operand in step.operands if type(operand) is int}
+            used = {number for step in self.left_out for operand in step.operands for number in numbers_of(operand)}
             yield from (f"s{step.number}:e -> gap:w" for step in self.head if step.number in used)
         for step in self.tail:
             yield from self.step(step)
@@ -102,11 +103,12 @@ class _Circuit:
         ordered = _is_ordered(step)
         for k, operand in enumerate(step.operands):
             target = f"{node}:p{k}:w" if ordered else f"{node}:w"
-            if type(operand) is int:
-                source = f"s{operand}" if operand in self.shown else "gap" if operand in self.listing.by_number else ""
+            numbers = numbers_of(operand)
+            for number in numbers:
+                source = f"s{number}" if number in self.shown else "gap" if number in self.listing.by_number else ""
                 if source:
                     yield f"{source}:e -> {target}"
-            elif not isinstance(operand, str) and step.operation != "constant":
+            if not numbers and not isinstance(operand, str) and step.operation != "constant":
                 yield self.constant(f"c{step.number}_{k}", operand)
                 yield f"c{step.number}_{k}:e -> {target} [arrowsize=0.4]"
 

@@ -13,6 +13,8 @@ import numpy as np
 from ..elementals import apply
 from ..table import CONSTANTS, OPERANDS
 from .steps import (
+    READS,
+    WRITES,
     Listing,
     Operand,
     Step,
@@ -20,7 +22,9 @@ from .steps import (
     counted,
     ends,
     equation,
+    has_partial,
     line_text,
+    numbers_of,
     operand_text,
     printable,
     rule_row,
@@ -38,6 +42,8 @@ PLAIN_COMPARISONS: dict[str, type[ast.cmpop]] = {"greater": ast.Gt, "greater_equ
                                                  "less_equal": ast.LtE, "equal": ast.Eq, "not_equal": ast.NotEq}
 ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
+# Every element of the result is an element of the operand, or the sum of all.
+MOVES = READS | {"copy", "sum"}
 ROW_OF_OPERATOR: dict[type[ast.operator], str] = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide",
                                                   ast.Pow: "power"}
 
@@ -202,6 +208,7 @@ class Contribution:
     partial   the partial by it, None where it is not one number
     amount    what is added, None likewise
     total     the adjoint with it, None where not every contribution so far is one number
+    summed    whether the operand was broadcast, and the products are summed
     """
 
     step: Step | None
@@ -210,13 +217,18 @@ class Contribution:
     partial: float | None
     amount: Value | None
     total: float | None
+    summed: bool = False
 
     def text(self, digits: int) -> str:
         """The line one would write: "adjoint of v1 += adjoint of v5 * cos(v1) = 0.5 * 0.28 = 0.14"."""
         if self.step is None:
             return f"adjoint of v{self.target} = {value_text(self.amount, digits)}"
         source, expression = f"adjoint of v{self.step.number}", partial_expression(self.step, self.operand, digits)
-        head = f"adjoint of v{self.target} += "
+        head = f"adjoint of {operand_text(self.step.operands[self.operand], digits)} += "
+        if self.step.operation in WRITES and len(self.step.operands) > 2:
+            return head + self._written(source, digits)
+        if _moves(self.step):
+            expression = ast.Constant(1)
         if expression is None and rule_row(self.step) is not None:
             return head + f"(no rule is known for {self.step.operation} by its argument {self.operand + 1})"
         if expression is None:
@@ -225,6 +237,8 @@ class Contribution:
         if number is not None and number < 0 and number != -1:
             expression = ast.Name(f"({ast.unparse(expression)})")
         product = ast.unparse(_folded(ast.Name(source), ast.Mult(), expression))
+        if self.summed:
+            return f"{head}sum({product})"
         if self.amount is None or self.partial is None:
             return head + product
         if number in (1, -1):
@@ -232,6 +246,24 @@ class Contribution:
         factors = [value_text(factor, digits) for factor in (self.step.adjoint, self.partial)]
         factors[1] = f"({factors[1]})" if factors[1].startswith("-") else factors[1]
         return f"{head}{product} = {factors[0]} * {factors[1]} = {value_text(self.amount, digits)}"
+
+    def _written(self, source: str, digits: int) -> str:
+        """What passes a write into an array: to what is written the part it was written to, to the array what is left."""
+        assert self.step is not None
+        index = operand_text(self.step.operands[1], digits)
+        if self.operand == 2:
+            return f"({source}){index}" + (f" = {value_text(self.amount, digits)}" if self.amount is not None else "")
+        return source if WRITES[self.step.operation] == "+=" else f"{source} with {index} = 0"
+
+
+def _moves(step: Step) -> bool:
+    """Whether the partials of a step are ones."""
+    return step.operation in MOVES and len(step.operands) == 1
+
+
+def _shape(operand: Operand, whole: Value | None) -> tuple[int, ...] | None:
+    """The shape of an operand that is a step with this value; None for a part of one."""
+    return np.shape(whole) if type(operand) is int and whole is not None else None
 
 
 def _is_zero(x: Value) -> bool:
@@ -254,13 +286,18 @@ def reverse_sweep(listing: Listing) -> Iterator[Contribution]:
         if step.adjoint is None or step.number not in listing.dependent or _is_zero(step.adjoint):
             continue
         adjoint = _as_number(step.adjoint)
-        for k, target in enumerate(step.operands):
+        for k, operand in enumerate(step.operands):
             row = rule_row(step)
-            if type(target) is not int or target not in listing.dependent or (row is not None and not row.depends(k)):
+            target = next((number for number in numbers_of(operand) if number in listing.dependent), None)
+            if target is None or not has_partial(step, k):
                 continue
-            partial = partial_value(listing, step, k)
+            partial = 1.0 if _moves(step) else partial_value(listing, step, k)
             amount = None if partial is None or adjoint is None else apply("mulz", adjoint, partial)
-            yield Contribution(step, target, k, partial, amount, added(target, amount))
+            whole = listing.by_number[target].value
+            total = added(target, None if isinstance(whole, np.ndarray) and whole.ndim else amount)
+            shape = np.shape(step.adjoint)
+            summed = row is not None and len(shape) > 0 and _shape(operand, whole) not in (None, shape)
+            yield Contribution(step, target, k, partial, amount, total, summed)
 
 
 # Colours are those of the page, which may be light or dark; styles stand in the elements, since notebooks drop style sheets.

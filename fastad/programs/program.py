@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import debugging, transforms
 from .. import leaves as _leaves
-from .. import transforms
 from ..core import scalar
 from ..errors import GuardError, TraceError
 from ..pytrees import NUMBER, flatten, unflatten, unflatten_derivatives
@@ -123,6 +123,16 @@ class Paths:
             found.owner = (kind, differentiated, code)
             code.owner.derived[kind, differentiated] = found
         return found
+
+    def path_for(self, arguments):
+        """The Code of the path that these arguments take, for looking at; also where the function runs eagerly."""
+        try:
+            code, replay = self.run("value", (), arguments)
+        except _RunEagerly:
+            with scalar.Suspended():
+                return record_path(self.f, arguments, self.captures)
+        replay.finish()
+        return code
 
     def sibling(self, code, at, outcome):
         """The path that took another outcome of the guard at an instruction; None if it is not known."""
@@ -312,6 +322,8 @@ class Program(Replayed):
         if scalar.tracing():
             return self._source()(*args, **kwargs)
         arguments = Arguments(args, kwargs)
+        if scalar.is_watched():
+            self._look(arguments, False)
         paths = self._find(arguments)
         try:
             code, replay = paths.run("value", (), arguments)
@@ -364,6 +376,8 @@ class Program(Replayed):
         if not scalar.tracing():
             chosen = _Chosen.of(self._name, argnums, args, kwargs)
             if chosen is not None:
+                if scalar.is_watched():
+                    self._look(chosen.arguments, True)
                 try:
                     paths = self._find(chosen.arguments)
                     result = replayed(paths, chosen)
@@ -395,6 +409,19 @@ class Program(Replayed):
             if not isinstance(code.outputs[0], int):
                 return
         self.remember(key, Shortcut(paths, code, target, kind, argnum % max(len(arguments.args), 1), arguments.args))
+
+    def _look(self, arguments, adjoints):
+        """In fastad.debug() looks for NaN and infinity in a replay before its results are asked for."""
+        if not debugging.is_on():
+            return
+        from .watching import check_path
+        paths = self._find(arguments)
+        if paths.reason is None:
+            states = paths.generator_states(paths.last) if paths.last is not None else []
+            code = paths.path_for(arguments)
+            check_path(code, self._name, self._f, arguments.key, arguments.leaves, adjoints)
+            for generator, state in states:
+                generator.bit_generator.state = state
 
     def _source(self):
         if self._f is None:
@@ -429,6 +456,43 @@ class Program(Replayed):
             except _RunEagerly:
                 pass
 
+    def explain(self, *args: Any, **kwargs: Any) -> Any:
+        """Every step at these arguments with its value, and for a scalar result its adjoint and the reverse sweep by hand.
+
+        Prints as text, shows itself as HTML in a notebook; `rows` and `sweep` hold the numbers.
+
+            >>> F = fastad.record(lambda x: x * np.sin(x))
+            >>> print(F.explain(2.0))
+        """
+        from .explain import explain
+        return explain(self._listing(args, kwargs))
+
+    def draw(self, *args: Any, format: str = "svg", **kwargs: Any) -> Any:
+        """The circuit as a picture ("svg" or "png" in a notebook, `.save("f.png")` elsewhere), through graphviz.
+
+        With values and adjoints where arguments are given; without, the path that was taken last.
+        """
+        from .draw import draw
+        if args or kwargs:
+            return draw(self._listing(args, kwargs), format)
+        from .listing import list_path
+        with self._lock:
+            known = [(key, paths.last) for key, paths in self._paths.items() if paths.last is not None]
+        if not known:
+            return draw(self._listing(args, kwargs), format)
+        key, code = known[-1]
+        listing = list_path(code, self._name, self._f, key)
+        assert listing is not None
+        return draw(listing, format)
+
+    def _listing(self, args, kwargs):
+        """The listing of a call."""
+        from .listing import list_call
+        if scalar.tracing():
+            raise RuntimeError("a program is explained and drawn outside of differentiated and recorded functions")
+        arguments = Arguments(args, kwargs)
+        return list_call(self._find(arguments), arguments, self._name)
+
     @property
     def stats(self) -> dict[str, Any]:
         """What is recorded and how it went, over all signatures: numbers, `bytes`, the names of functions that call Python in
@@ -437,14 +501,15 @@ class Program(Replayed):
         with self._lock:
             paths = list(self._paths.values())
         codes = [code for p in paths for code in p.codes]
-        return {
+        from .listing import Stats
+        return Stats(self._name, {
             "signatures": len(paths), "paths": len(codes), "recordings": sum(p.counts.recordings for p in paths),
             "replays": sum(p.counts.replays for p in paths), "guard_misses": sum(max(0, p.counts.misses - 1) for p in paths),
             "instructions": sum(code.n for code in codes), "guards": sum(code.guards for code in codes),
             "slots": sum(code.n for code in codes), "bytes": sum(code.nbytes for code in codes),
             "python_calls": sorted({name for code in codes for name in code.callbacks}),
             "eager": [p.reason for p in paths if p.reason is not None],
-        }
+        })
 
     def clear(self) -> None:
         """Forgets all paths."""
@@ -459,6 +524,9 @@ class Program(Replayed):
             paths.forget()
         self._paths = {}
         self.remember(None, None)
+
+    def _repr_html_(self) -> str:
+        return self.stats._repr_html_()  # type: ignore[attr-defined, no-any-return]
 
     def __repr__(self):
         return f"<fastad program {self._name}: {sum(len(p.codes) for p in self._paths.values())} paths>"

@@ -54,7 +54,7 @@ cdef class Shortcut:
         cdef Position at
         cdef object x, other
         cdef list leaves = []
-        if len(args) != len(self.layouts) or current_tape().epoch != 0 or not self.counts.valid:
+        if len(args) != len(self.layouts) or current_tape().epoch != 0 or watching or not self.counts.valid:
             return NotImplemented
         for k in range(len(args)):
             if not matches(self.layouts[k], args[k], leaves):

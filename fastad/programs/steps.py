@@ -27,12 +27,35 @@ HEAD_OF_ARRAY = 3
 # Formulas, names and lines of code are cut off here.
 LONGEST_TEXT = 72
 
+# Operations that read from an array or write into one, as in `v3[1:]` and `v3 with [1:] = v4`.
+READS = frozenset({"gather", "getitem", "view"})
+WRITES = {"put": "=", "assign": "=", "add.at": "+="}
+
 # The tape's own opcodes that are not elementals (core/tape.pxd).
 OP_CONSTANT, OP_INPUT, OP_EXTRA, OP_SPECIAL, FIRST_OF_ARRAYS, LAST_OF_ARRAYS = 0, 1, 2, 3, 4, 6
 
 Value = float | complex | np.generic | np.ndarray[Any, Any]
-# The number of a step (an int), a constant (a float or anything of NumPy), or a label ("x[1:]", "axis=0").
-Operand = int | float | complex | np.generic | np.ndarray[Any, Any] | str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Text:
+    """An operand that is part of a step's value, or something made of it, as text around the number of the step: "v3[1:]"."""
+
+    parts: tuple["Operand", ...]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Numbers of the steps in it."""
+        return tuple(number for part in self.parts for number in numbers_of(part))
+
+
+# The number of a step (an int), part of a step (a Text), a constant (a float or anything of NumPy), or a label ("axis=0").
+Operand = int | float | complex | np.generic | np.ndarray[Any, Any] | str | Text
+
+
+def numbers_of(operand: Operand) -> tuple[int, ...]:
+    """Numbers of the steps that an operand refers to."""
+    return (operand,) if type(operand) is int else operand.numbers if isinstance(operand, Text) else ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +70,8 @@ class Step:
     name       the user's name of an input ("x", "w[0]"), or of a result
     place      "file.py:12"
     code       the user's expression there
+    part       which part of the result this value is ("[0]" of several)
+    tracked    whether the value has no derivative, as that of argmax
     """
 
     number: int
@@ -57,6 +82,8 @@ class Step:
     name: str | None = None
     place: str | None = None
     code: str | None = None
+    part: str = ""
+    tracked: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +94,7 @@ class Listing:
     inputs   numbers of the steps that are its independents
     results  numbers of the steps that are its dependents
     seeds    what the reverse sweep started with, one for each result; without them 1 for each
+    labels   what the results are called ("result['loss']"), one for each; without them by their position
     """
 
     name: str
@@ -74,6 +102,7 @@ class Listing:
     inputs: tuple[int, ...] = ()
     results: tuple[int, ...] = ()
     seeds: tuple[Value, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @cached_property
     def by_number(self) -> dict[int, Step]:
@@ -87,7 +116,8 @@ class Listing:
         for k, number in enumerate(self.results):
             step = self.by_number.get(number)
             own = step.name if step is not None and step.operation != "input" else None
-            found.setdefault(number, []).append(own or ("result" if len(self.results) == 1 else f"result[{k}]"))
+            label = self.labels[k] if self.labels else "result" if len(self.results) == 1 else f"result[{k}]"
+            found.setdefault(number, []).append(own or label)
         return {number: printable(", ".join(dict.fromkeys(names))) for number, names in found.items()}
 
     @cached_property
@@ -95,8 +125,8 @@ class Listing:
         """Numbers of the steps that have a derivative by the inputs."""
         found = set(self.inputs)
         for step in self.steps:
-            if step.operation != "guard" and any(type(x) is int and x in found and has_partial(step, k)
-                                                 for k, x in enumerate(step.operands)):
+            if step.operation != "guard" and any(number in found and has_partial(step, k)
+                                                 for k, x in enumerate(step.operands) for number in numbers_of(x)):
                 found.add(step.number)
         return frozenset(found)
 
@@ -129,7 +159,7 @@ def rule_row(step: Step) -> Any:
 def has_partial(step: Step, k: int) -> bool:
     """Whether a step's value may depend smoothly on its operand k."""
     row = rule_row(step)
-    return row is None or row.depends(k)
+    return not step.tracked and (row is None or row.depends(k))
 
 
 def printable(text: str, longest: int = LONGEST_TEXT) -> str:
@@ -176,6 +206,8 @@ def operand_text(operand: Operand, digits: int) -> str:
         return f"v{operand}"
     if isinstance(operand, str):
         return printable(operand)
+    if isinstance(operand, Text):
+        return "".join(part if isinstance(part, str) else operand_text(part, digits) for part in operand.parts)
     if isinstance(operand, np.ndarray) and operand.ndim:
         return f"array {shape_text(operand)}"
     return value_text(operand, digits)
@@ -190,6 +222,10 @@ def formula(step: Step, digits: int) -> str:
         return texts[0] if texts else value_text(step.value, digits)
     if step.operation == "guard":
         return printable(" ".join(["guard", *texts]))
+    if step.operation in READS and texts:
+        return printable(texts[0])
+    if step.operation in WRITES and len(texts) > 2:
+        return printable(f"{texts[0]} with {texts[1]} {WRITES[step.operation]} {texts[2]}")
     infix = INFIX.get(step.operation)
     if infix is not None and len(texts) == 2:
         left, right = texts
@@ -199,7 +235,7 @@ def formula(step: Step, digits: int) -> str:
     prefix = PREFIX.get(step.operation)
     if prefix is not None and len(texts) == 1:
         return printable(prefix + (f"({texts[0]})" if texts[0].startswith("-") else texts[0]))
-    return printable(f"{step.operation}({', '.join(texts)})")
+    return printable(f"{step.operation}({', '.join(texts)}){step.part}")
 
 
 def equation(step: Step, digits: int) -> str:
