@@ -145,8 +145,6 @@ DECISIONS = {
     "frexp": lambda v: np.sum(np.frexp(v)[1] * v),
     "stop_gradient": lambda v: np.sum(fastad.stop_gradient(v)[v > 0]) * v[0],
 }
-NO_GRADIENT = {name: "the derivative of np.compress, np.extract or np.repeat with a recorded condition fails"
-               for name in ("compress", "extract", "repeat")}
 
 
 @pytest.mark.parametrize("name", DECISIONS)
@@ -157,9 +155,7 @@ def test_decisions(name):
         close(F(v), f(v.copy()))
 
 
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=NO_GRADIENT[name])) if name in NO_GRADIENT else name
-    for name in DECISIONS])
+@pytest.mark.parametrize("name", DECISIONS)
 def test_derivatives_of_decisions(name):
     f = DECISIONS[name]
     F = fastad.record(f)
