@@ -55,7 +55,8 @@ def _parameters(function: Any) -> tuple[list[str], str]:
 
 def _paths(structure: Any) -> Iterator[tuple[int, Any, str]]:
     """Where each leaf of [list(args)] or [list(args), kwargs] is: (0 or 1, argument, "['w'][0]" within it)."""
-    for path in _outline_paths(structure) if structure is None or type(structure) is tuple else _accessors(structure):
+    plain = type(structure) is tuple and structure[0] in (list, tuple, dict)
+    for path in _outline_paths(structure) if plain else _accessors(structure[0]):
         yield path[0][0], path[1][0], "".join(text for _, text in path[2:])
 
 
@@ -64,8 +65,8 @@ def _outline_paths(outline: Any) -> Iterator[tuple[tuple[Any, str], ...]]:
         yield ()
         return
     kind, *children = outline
-    for k, child in enumerate(children):
-        key, child = child if kind is dict else (k, child)
+    entries = [entry[1:] for entry in sorted(children, key=lambda entry: entry[1])] if kind is dict else enumerate(children)
+    for key, child in entries:
         for rest in _outline_paths(child):
             yield ((key, f"[{key!r}]"), *rest)
 
@@ -446,26 +447,18 @@ def has_scalar_result(code: Code) -> bool:
 def list_call(paths: Any, arguments: Any, name: str) -> Listing:
     """The listing of a call of a program: of the path that these arguments take, which is recorded if it is not known.
 
-    Generators that a known path draws from are left as they were: the values are those of the next call.
+    Random numbers are those the next call draws.
     """
-    states = paths.generator_states(paths.last) if paths.last is not None else []
-    code = paths.path_for(arguments)
-    _restore(states)
-    states = states or paths.generator_states(code)
-    for _ in range(4):
-        listing = list_path(code, name, paths.f, arguments.key, arguments.leaves)
-        _restore(states)
-        if listing is not None:
-            return listing
-        # It drew other numbers than the path was found with.
+    streams = paths.streams()
+    try:
         code = paths.path_for(arguments)
-        _restore(states)
-    raise RuntimeError(f"{name} takes another path each time it is run with the same arguments")
-
-
-def _restore(states: Any) -> None:
-    for generator, state in states:
-        generator.bit_generator.state = state
+        streams.restore()
+        listing = list_path(code, name, paths.f, arguments.key, arguments.leaves)
+    finally:
+        streams.restore()
+    if listing is None:
+        raise RuntimeError(f"{name} takes another path each time it is run with the same arguments")
+    return listing
 
 
 # ---- statistics ----------------------------------------------------------------------------------------------------------------

@@ -158,9 +158,17 @@ class Paths:
             code, replay = self.run("value", (), arguments)
         except _RunEagerly:
             with scalar.Suspended():
-                return record_path(self.f, arguments, self.captures)
+                return record_path(self.f, arguments, self.captured())
         replay.finish()
         return code
+
+    def captured(self):
+        """What is known of what f has captured, and of what the arguments hold."""
+        return [known for known in (self.captures, self.held) if known is not None]
+
+    def streams(self):
+        """The random numbers that f can draw from, as they are."""
+        return Streams(*self.captured())
 
     def sibling(self, code, at, outcome):
         """The path that took another outcome of the guard at an instruction; None if it is not known."""
@@ -195,7 +203,7 @@ class Paths:
             raise GuardError("this program was loaded without its source, and these arguments take a path it does not have; "
                              "record the function again and save it with that path")
         self.miss()
-        captured = [known for known in (self.captures, self.held) if known is not None]
+        captured = self.captured()
         if any(known.iterator is not None for known in captured):
             self.give_up("it has captured an iterator, which gives something else each time")
         if self.reason is not None:
@@ -471,11 +479,13 @@ class Program(Replayed):
         from .watching import check_path
         paths = self._find(arguments)
         if paths.reason is None:
-            states = paths.generator_states(paths.last, {}).values() if paths.last is not None else []
-            code = paths.path_for(arguments)
-            check_path(code, self._name, self._f, arguments.key, arguments.leaves, adjoints)
-            for generator, state in states:
-                generator.bit_generator.state = state
+            streams = paths.streams()
+            try:
+                code = paths.path_for(arguments)
+                streams.restore()
+                check_path(code, self._name, self._f, arguments.key, arguments.leaves, adjoints)
+            finally:
+                streams.restore()
 
     @property
     def has_source(self) -> bool:
