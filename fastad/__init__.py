@@ -7,12 +7,12 @@ from ._version import __version__ as __version__
 from .checking import check_derivatives
 from .debugging import debug
 from .errors import FormatError, GuardError, TraceError
-from .programs.program import record
+from .programs.program import load, record
 from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, stop_gradient, trace, value_and_grad, vjp
 
 __all__ = [
     "FormatError", "GuardError", "TraceError", "check_derivatives", "debug", "grad", "hessian", "hvp", "jacobian", "jvp",
-    "linearize", "math", "record", "stop_gradient", "trace", "value_and_grad", "vjp",
+    "linearize", "load", "math", "record", "stop_gradient", "trace", "value_and_grad", "vjp",
 ]
 
 if TYPE_CHECKING:

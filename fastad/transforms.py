@@ -230,6 +230,17 @@ def _aux(transform, f, result, has_aux):
     return result
 
 
+def _of_program(f, transform, **options):
+    """The transform as the method of a program, for the arguments of a call; None for any other function."""
+    if not getattr(f, "is_program", False):
+        return None
+
+    @functools.wraps(f, updated=())
+    def replayed(*args, **kwargs):
+        return getattr(f, transform)(*args, **options, **kwargs)
+    return replayed
+
+
 # ---- transforms ----------------------------------------------------------------------------------------------------------
 
 def value_and_grad(f: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
@@ -239,7 +250,8 @@ def value_and_grad(f: Function, argnums: ArgNums = 0, has_aux: bool = False) -> 
     argument's; argnums may be a tuple, then so is the gradient. TypeError if the result is not a real scalar or an argument
     is not made of floats and arrays of them; ValueError for argnums out of range. One reverse sweep (Linnainmaa 1976).
     """
-    return _value_and_grad("value_and_grad", f, argnums, has_aux)
+    replayed = None if has_aux else _of_program(f, "value_and_grad", argnums=argnums)
+    return replayed or _value_and_grad("value_and_grad", f, argnums, has_aux)
 
 
 def _value_and_grad(transform, f, argnums, has_aux):
@@ -258,6 +270,9 @@ def _value_and_grad(transform, f, argnums, has_aux):
 
 def grad(f: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
     """A function of f's arguments that gives df/darg; with has_aux (gradient, aux). Otherwise as `value_and_grad`."""
+    replayed = None if has_aux else _of_program(f, "grad", argnums=argnums)
+    if replayed is not None:
+        return replayed
     both = _value_and_grad("grad", f, argnums, has_aux)
 
     @functools.wraps(f, updated=())
@@ -270,6 +285,9 @@ def grad(f: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
 
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """(value, tangent) of f at primals (a tuple of its arguments) along tangents of that structure: J t, one tangent sweep."""
+    replayed = _of_program(f, "jvp")
+    if replayed is not None:
+        return replayed(primals, tangents)
     primals = _tuple("jvp", primals)
     with _Trace() as trace:
         inputs = _Inputs("jvp", f, trace, primals)
@@ -305,6 +323,8 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
 
     The cotangent has the structure of f's result. Inside another trace the result is active if the cotangent is.
     """
+    if not getattr(f, "has_source", True):
+        return _of_program(f, "vjp")(*primals)
     with _Trace() as trace:
         inputs = _Inputs("vjp", f, trace, primals, lasting=True)
         result = f(*inputs.args)
@@ -339,6 +359,9 @@ def jacobian(f: Function, argnums: ArgNums = 0, mode: str = "auto") -> Function:
     """
     if mode not in ("auto", "forward", "reverse"):
         raise ValueError(f'jacobian: mode must be "auto", "forward" or "reverse", not {mode!r}')
+    replayed = _of_program(f, "jacobian", argnums=argnums, mode=mode)
+    if replayed is not None:
+        return replayed
 
     @functools.wraps(f, updated=())
     def jacobian_of_f(*args, **kwargs):
@@ -363,6 +386,10 @@ def hessian(f: Function, argnums: ArgNums = 0) -> Function:
 
     One tangent and one reverse-tangent sweep per input (Griewank and Walther 2008, section 5.4).
     """
+    replayed = _of_program(f, "hessian", argnums=argnums)
+    if replayed is not None:
+        return replayed
+
     @functools.wraps(f, updated=())
     def hessian_of_f(*args, **kwargs):
         if scalar.tracing():
@@ -399,6 +426,9 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
 
     One tangent and one reverse-tangent sweep: about twice the price of a gradient.
     """
+    replayed = _of_program(f, "hvp")
+    if replayed is not None:
+        return replayed(primals, tangents)
     primals = _tuple("hvp", primals)
     if scalar.tracing():
         _, product = jvp(grad(f, tuple(range(len(primals)))), primals, tangents)

@@ -340,4 +340,5 @@ include "calls.pxi"
 include "indexing.pxi"
 include "protocol.pxi"
 include "traces.pxi"
+include "rebuild.pxi"
 set_partials()

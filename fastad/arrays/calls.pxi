@@ -331,6 +331,16 @@ cdef ActiveArray base_of(ndarray array, list sources):
     return None
 
 
+cdef int place_operands(Call instruction, operands) except -1:
+    """Notes where the rule's operands stand among the arguments, as `record_call` is told."""
+    instruction.places = [None if type(place) is tuple else place for place in operands]
+    instruction.several = max([place[0] for place in operands if type(place) is tuple], default=-1)
+    instruction.operands = [None if place is None else instruction.kwargs[place] if type(place) is str else
+                            instruction.args[place] if type(place) is int else instruction.args[place[0]:]
+                            for place in operands]
+    return 0
+
+
 def record_call(rule, args, dict kwargs, operands, result, bint keep_results):
     """The active value of a call with a rule, `result` being its plain value; views of arguments where that is one.
 
@@ -351,11 +361,7 @@ def record_call(rule, args, dict kwargs, operands, result, bint keep_results):
     instruction.rule = rule
     instruction.args = [noted(t, a, by_value) for a in args]
     instruction.kwargs = {name: noted(t, a, by_value) for name, a in kwargs.items()}
-    instruction.places = [None if type(place) is tuple else place for place in operands]
-    instruction.several = max([place[0] for place in operands if type(place) is tuple], default=-1)
-    instruction.operands = [None if place is None else instruction.kwargs[place] if type(place) is str else
-                            instruction.args[place] if type(place) is int else instruction.args[place[0]:]
-                            for place in operands]
+    place_operands(instruction, operands)
     keep_results = keep_results and by_value
     if type(result) is not ndarray and not isinstance(result, (list, tuple)):
         if type(result) is float:      # np.real and its kind of a Python float

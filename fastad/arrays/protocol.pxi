@@ -225,7 +225,7 @@ cdef class ActiveArray:
     def __bool__(self):
         cdef CTape* t = tape_in_progress()
         if t.recording and PyArray_SIZE(self.array) == 1:
-            return bool(leave(compared(self, 0, Py_NE)))
+            return bool(leave(self if self.layout[1].kind == "b" else compared(self, 0, Py_NE)))
         return bool(plain_value(t, self))
 
     def __int__(self):

@@ -32,14 +32,16 @@ from fastad.core.sweeps cimport (
 )
 from fastad.core.tape cimport (
     AS_IT_IS, OP_ARRAY, OP_CONSTANT, OP_EXTRA, OP_GATHER, OP_GUARD_EQUAL, OP_GUARD_LESS, OP_GUARD_LESS_EQUAL, OP_GUARD_VALUE, OP_INPUT,
-    OP_PUT, OP_SPECIAL, CTape, Tape,
+    OP_PUT, OP_SPECIAL, CTape, Tape, append_structural,
 )
 
 import math
 
 import numpy as np
 
-from fastad.arrays.active import AddAt, Assign, Call, Constant, Copy, Elementwise, Guard, Selection, SpecialElementwise, Total, Tracked
+from fastad.arrays.active import (
+    AddAt, Assign, Call, Constant, Copy, Elementwise, Guard, RunValues, Selection, SpecialElementwise, Total, Tracked,
+)
 
 from fastad.arrays.functions import converted
 from fastad.arrays.rules.helpers import scatter_add
@@ -775,6 +777,22 @@ cdef class Replay:
         """Gives the workspace back."""
         self.code.release(self.ws)
 
+    def values_noted(self):
+        """A tape like that of its path with the values of this replay, which a derivative can be recorded behind."""
+        cdef Code code = self.code
+        cdef Workspace ws = self.ws
+        cdef Tape tape = code.tape.copy()
+        cdef int64_t i
+        for i in range(code.n):
+            # A guard that holds has the value it was recorded with.
+            if not OP_GUARD_LESS <= tape.c.opcode[i] <= OP_GUARD_VALUE:
+                tape.c.v[i] = ws.v[code.place(i)]
+        values = RunValues(lambda number: ws.whole(number), lambda slot: ws.v[code.place(<int64_t>slot)])
+        for i in range(code.n):
+            if tape.c.opcode[i] == OP_ARRAY:
+                tape.records[tape.c.a[i]] = values.record(tape.records[tape.c.a[i]], i)
+        return tape
+
     # Numeric sweeps, for paths without array instructions.
 
     def reverse(self, list outputs, list adjoints, list inputs):
@@ -960,6 +978,21 @@ cdef bint same_record(Tape one, Tape other, int32_t k) except -1:
                                                              p.value.tobytes() == q.value.tobytes())
     outs = p.outs if type(p) is Call or type(p) is Tracked else p.out
     return shapes_recorded(one, outs) == shapes_recorded(other, q.outs if type(q) is Call or type(q) is Tracked else q.out)
+
+
+def tape_with(cnp.uint8_t[::1] opcode, int32_t[::1] a, int32_t[::1] b, double[::1] v, int64_t[::1] places, list records, list storages,
+              list codes):
+    """A tape with these instructions, which the caller has checked."""
+    cdef Tape tape = Tape()
+    cdef int64_t i
+    for i in range(opcode.shape[0]):
+        append_structural(&tape.c, opcode[i], a[i], b[i], v[i])
+    tape.records, tape.storages, tape.codes = records, storages, codes
+    if codes:
+        tape.note_places()
+        for i in range(opcode.shape[0]):
+            tape.c.places[i] = places[i]
+    return tape
 
 
 class Plain:

@@ -10,8 +10,12 @@ cdef int lower_record(Lowering to, record, int64_t slot) except -1:
     if kind is Copy:
         return lower_copy(to, record.x, whole_ref(to.tape, record.out, slot))
     if kind is Assign:
-        if record.key is not None or (record.x.kind == ARRAY and record.x.number == record.target.number):
+        if record.key is not None:
             return 0
+        if record.x.kind == ARRAY and record.x.number == record.target.number:
+            # `y[i] += x` ends with y[i] = y[i], which does nothing; other parts of one storage may overlap.
+            return record.x.layout == record.target.layout and record.x.strides == record.target.strides \
+                and record.x.offset == record.target.offset
         return lower_copy(to, record.x, ref_of(to.tape, record.target))
     if kind is Total:
         return lower_reduction(to, np.add, ref_of(to.tape, record.x), None, whole_ref(to.tape, record.out, slot))
@@ -66,7 +70,10 @@ cdef int lower_elementwise(Lowering to, record, int64_t slot) except -1:
 cdef int lower_copy(Lowering to, x, Ref out) except -1:
     dtype = dtype_of(out)
     ref = ref_of(to.tape, x, None if dtype is None else np.dtype(dtype))
-    return 0 if ref is None else to.copy(ref, out)
+    if ref is None:
+        return 0
+    extra = max(len((<Ref>ref).shape) - len(out.shape), 0)          # of length 1 in an assignment
+    return to.copy((<Ref>ref).like((<Ref>ref).shape[extra:], (<Ref>ref).strides[extra:], 0), out)
 
 
 cdef int lower_reduction(Lowering to, ufunc, Ref x, axis, Ref out) except -1:

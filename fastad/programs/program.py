@@ -6,6 +6,8 @@
 """
 
 import functools
+import os
+import pickle
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,8 +17,9 @@ import numpy as np
 from .. import debugging, transforms
 from .. import leaves as _leaves
 from ..core import scalar
-from ..errors import GuardError, TraceError
+from ..errors import FormatError, GuardError, TraceError
 from ..pytrees import NUMBER, flatten, unflatten, unflatten_derivatives
+from . import container, files
 from .captures import Captures
 from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, first_difference, outcome_recorded
 from .draws import Streams
@@ -70,7 +73,7 @@ class Paths:
         if code is None or not code.live_arrays():
             code = recorded = self.record(arguments, None)
         while True:
-            target = self.code_for(code, kind, differentiated)
+            target = self.code_for(code, kind, differentiated, arguments)
             states = self.generator_states(target, {})
             replay = Replay(target)
             replay.start(arguments.leaves)
@@ -80,7 +83,7 @@ class Paths:
                 if sibling is None:
                     break
                 code = sibling
-                target = self.code_for(code, kind, differentiated)
+                target = self.code_for(code, kind, differentiated, arguments)
                 self.generator_states(target, states)
                 replay.switch(target)
                 held = replay.go_on(replay.at, pause)
@@ -91,6 +94,10 @@ class Paths:
                     self.counts.in_a_row = 0
                 return code, replay
             at = replay.at
+            if self.f is None:
+                self.without_source(code, kind, differentiated, at, attempts)
+                attempts += 1
+                continue
             for generator, state in states.values():
                 generator.bit_generator.state = state
             attempts += 1
@@ -100,22 +107,43 @@ class Paths:
                 raise _RunEagerly
             code = recorded = self.record(arguments, code)
 
-    def code_for(self, code, kind, differentiated):
-        """The Code that computes a derivative behind a path: the path's own where numeric sweeps serve."""
+    def code_for(self, code, kind, differentiated, arguments=None):
+        """The Code that computes a derivative behind a path: the path's own where numeric sweeps serve.
+
+        A program without its source has no values to record a derivative at; they are those of a replay with these arguments. If
+        that leaves the path, the path itself comes back, which stops at the same guard; None if there are no arguments.
+        """
         if kind == "value":
             return code
         nothing = not code.outputs and unflatten(code.structure, []) is None
         if nothing or any(isinstance(x, Plain) and not _leaves.is_number(x.value) for x in code.outputs) \
                 or kind in ("gradient", "product") and not _is_scalar(code):
+            if self.f is None:
+                raise TypeError("the result of this program must be " + (
+                    "a single number for a gradient; use jacobian for several" if kind in ("gradient", "product") else
+                    "made of numbers and arrays for a derivative"))
             raise _RunEagerly            # the eager transform says what is wrong
         if code.numeric and (kind != "product" or code.has_no_arrays):
             return code
         found = code.owner.derived.get((kind, differentiated))
         if found is None:
+            values = None
+            if self.f is None:
+                if arguments is None:
+                    return None
+                replay = Replay(code)
+                replay.start(arguments.leaves)
+                if not replay.go_on(0):
+                    replay.finish()
+                    return code
+                values = replay.values_noted()
+                replay.finish()
             try:
                 with scalar.Suspended():
-                    found = derive(code, kind, differentiated)
+                    found = derive(code, kind, differentiated, values)
             except Exception as error:
+                if self.f is None:
+                    raise
                 # The eager transform decides whether that is the user's error.
                 self.give_up(f"its derivative can not be recorded: {error}")
                 raise _RunEagerly from None
@@ -144,6 +172,13 @@ class Paths:
         other = self.sibling(code, at, outcome) if at < code.n else None
         return None if other is None else self.code_for(other, kind, differentiated)
 
+    def without_source(self, code, kind, differentiated, at, attempts):
+        """What follows a guard that does not hold where there is no source: GuardError, or the derivative is recorded anew."""
+        if at < code.n or attempts > 3:
+            raise GuardError("this program has no source, and these arguments take a path that it does not have; record the "
+                             "function again, call it with such arguments, and save it with that path")
+        code.owner.derived.pop((kind, differentiated), None)
+
     def generator_states(self, code, known):
         """Adds (generator, state) of the generators that a path draws from to those known; none has drawn before it is known."""
         if code.draws:
@@ -156,9 +191,6 @@ class Paths:
 
     def record(self, arguments, beside):
         """Runs f and adds its path. _RunEagerly if f can not be recorded."""
-        if self.f is None:
-            raise GuardError("this program was loaded without its source, and these arguments take a path it does not have; "
-                             "record the function again and save it with that path")
         self.miss()
         captured = [known for known in (self.captures, self.held) if known is not None]
         if any(known.iterator is not None for known in captured):
@@ -186,10 +218,20 @@ class Paths:
             raise _RunEagerly
         for known in captured:
             known.settle()
-        code.owner = _Branches()
-        code.is_number = code.structure is NUMBER and not isinstance(code.outputs[0], Plain)
-        code.value_slot = code.outputs[0] if code.is_number and isinstance(code.outputs[0], int) else -1
+        _prepare(code)
         return self.publish(code)
+
+    def restore(self, found, last):
+        """Makes these the paths: (Code, number of its parent or -1, fork) each, and the one that was taken last."""
+        for code, parent, fork in found:
+            _prepare(code)
+            if parent >= 0:
+                before = self.codes[parent]
+                code.owner.parent, code.owner.fork = before, fork
+                siblings = _owner(before, fork).owner.siblings.setdefault(fork, {outcome_recorded(before, fork): before})
+                siblings.setdefault(outcome_recorded(code, fork), code)
+            self.codes.append(code)
+        self.last = self.codes[last]
 
     def publish(self, code):
         """Makes a new path known to all threads; the same path if another thread was faster."""
@@ -260,6 +302,13 @@ class Paths:
         self.codes, self.last, self.counts.valid = [], None, False
 
 
+def _prepare(code):
+    """Makes a new Code a path."""
+    code.owner = _Branches()
+    code.is_number = code.structure is NUMBER and not isinstance(code.outputs[0], Plain)
+    code.value_slot = code.outputs[0] if code.is_number and isinstance(code.outputs[0], int) else -1
+
+
 def _owner(code, at):
     """The path that instruction `at` was first recorded with."""
     while code.owner.parent is not None and at <= code.owner.fork:
@@ -275,12 +324,14 @@ def _generators(code):
 
 
 class Program(Replayed):
-    """A function that is recorded and replayed; made by `fastad.record`."""
+    """A function that is recorded and replayed; made by `fastad.record`, or without its source by `fastad.load`."""
+
+    is_program = True        # what the transforms ask: they replay it
 
     def __init__(self, f: Callable[..., Any] | None, fast_math: bool = False):
         self._f = f
         self._fast_math = fast_math
-        self._name = transforms._name(f) if f is not None else "a loaded program"
+        self._name = transforms._name(f) if f is not None else "a program"
         self._captures: Captures | None = None
         self._paths: dict[Any, Paths] = {}
         self._lock = threading.RLock()
@@ -308,8 +359,8 @@ class Program(Replayed):
                 paths = None
             if paths is None:
                 if self._f is None:
-                    raise GuardError(f"{self._name} was loaded without its source and has no program for arguments of these types and "
-                                     "shapes; record the function again and save it for them")
+                    raise GuardError(f"{self._name} has no source and was not recorded for arguments of these types and shapes; "
+                                     "record the function again, call it with such arguments, and save it")
                 paths = self._paths[arguments.key] = Paths(self._f, self._captures, arguments.key, arguments.kept)
                 if self._rebound > PATIENCE:
                     paths.give_up("what it has captured is bound anew in every call")
@@ -423,9 +474,15 @@ class Program(Replayed):
             for generator, state in states:
                 generator.bit_generator.state = state
 
+    @property
+    def has_source(self) -> bool:
+        """Whether the function is there to be run for new paths; not after `fastad.load`."""
+        return self._f is not None
+
     def _source(self):
         if self._f is None:
-            raise GuardError(f"{self._name} was loaded without its source, which this call needs")
+            raise GuardError(f"{self._name} has no source, which this call needs: inside another trace, and for what its own "
+                             "methods do not give, record the function again")
         return self._f
 
     # ---- methods ----
@@ -514,7 +571,7 @@ class Program(Replayed):
     def clear(self) -> None:
         """Forgets all paths."""
         if self._f is None:
-            raise GuardError(f"{self._name} was loaded without its source and could not record its paths again")
+            raise GuardError(f"{self._name} has no source and could not record its paths again")
         with self._lock:
             self._captures = None
             self._forget()
@@ -528,11 +585,56 @@ class Program(Replayed):
     def _repr_html_(self) -> str:
         return self.stats._repr_html_()  # type: ignore[attr-defined, no-any-return]
 
+    # ---- files ----
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes what is recorded, without the source, to a file that `fastad.load` reads; docs/file-format.md describes it.
+
+        TypeError, which names them, for functions that a replay calls in Python and for arguments that a file can not hold.
+        """
+        container.write(path, *self._packed())
+
+    def _packed(self):
+        """(head and text, arrays) of a file with all paths."""
+        if self._f is not None and self._captures is not None and self._captures.changed():
+            with self._lock:
+                self._forget()
+        with self._lock:
+            signatures = list(self._paths.values())
+        reasons = [paths.reason for paths in signatures if paths.reason is not None]
+        if reasons:
+            raise TypeError(f"{self._name} can not be saved: it runs eagerly, as {reasons[0]}")
+        if not any(paths.codes for paths in signatures):
+            raise TypeError(f"{self._name} can not be saved: nothing is recorded yet; call it first, with arguments of every "
+                            "kind and path that the file is to have")
+        try:
+            prefix, arrays = files.encode(self._name, self._fast_math, [paths for paths in signatures if paths.codes])
+        except TypeError as error:
+            raise TypeError(f"{self._name} can not be saved: {error}") from None
+        try:
+            files.decode(prefix, arrays, trusted=True)
+        except FormatError as error:
+            raise TypeError(f"{self._name} can not be saved: {error}") from None
+        return prefix, arrays
+
+    def __reduce_ex__(self, protocol):
+        """The bytes of a file, the arrays out of band from protocol 5 on; what comes back has no source."""
+        prefix, arrays = self._packed()
+        if protocol >= 5:
+            return _unpickled, (prefix, [pickle.PickleBuffer(x.reshape(-1).view(np.uint8)) for x in arrays])
+        return _unpickled, (container.joined(prefix, arrays), None)
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
     def __repr__(self):
         return f"<fastad program {self._name}: {sum(len(p.codes) for p in self._paths.values())} paths>"
 
 
-# ---- derivatives behind a replay -------------------------------------------------------------------------------------------------
+# ---- derivatives behind a replay -----------------------------------------------------------------------------------------------
 
 def _value_and_gradient(paths, chosen):
     code, replay = paths.run("gradient", chosen.inputs, chosen.arguments)
@@ -701,6 +803,31 @@ def _is_scalar(code):
 def _as_number(value):
     value = _leaves.single(value)
     return value if isinstance(value, np.float32) else float(value)
+
+
+def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Program:
+    """The program in a file that `Program.save` has written: without its source, with the paths in the file and no others.
+
+    Nothing in a file is run as code, and everything in it is checked before it is used: FormatError for what is no program, or a
+    damaged one. Arguments that take another path are a GuardError. A file may ask for arrays in some proportion to its own size;
+    what goes beyond that is refused unless `max_bytes`, in bytes per path, allows it.
+    """
+    with open(path, "rb") as file:
+        return _program_of(*files.decode(file.read(), None, max_bytes))
+
+
+def _unpickled(data: Any, buffers: Sequence[Any] | None) -> Program:
+    """What pickle calls."""
+    return _program_of(*files.decode(data, buffers))
+
+
+def _program_of(name, fast_math, signatures):
+    program = Program(None, fast_math)
+    program._name = name
+    for key, found, last in signatures:
+        paths = program._paths[key] = Paths(None, Captures(None), key, [])
+        paths.restore(found, last)
+    return program
 
 
 def record(f: Callable[..., Any] | None = None, *example_args: Any, fast_math: bool = False) -> Any:

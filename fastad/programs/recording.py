@@ -62,8 +62,10 @@ def handle_of(leaf):
     return Plain(leaf)
 
 
-def derive(code, kind, differentiated):
+def derive(code, kind, differentiated, values=None):
     """The Code that goes on behind a path with one of its derivatives; `differentiated` are the numbers of the inputs.
+
+    It is recorded at the values that the path was recorded with, or those of another run, which `Replay.values_noted` gives.
 
     "reverse"   w^T J for adjoints of the results: these are inputs too
     "gradient"  the same for the adjoint 1 of a scalar result
@@ -73,7 +75,7 @@ def derive(code, kind, differentiated):
     """
     trace = _Trace()
     trace.recording = True
-    trace.start = code.tape.copy()
+    trace.start = code.tape.copy() if values is None else values
     with trace:
         tape = trace.tape
         inputs = [_handle(code.inputs[k]) for k in differentiated]

@@ -39,7 +39,7 @@ class Arguments:
             self.leaves.append(leaf)
         outline = skeleton(self._structure)
         if outline is self._structure and outline is not None:
-            outline = outline, _orders([args, kwargs])
+            outline = outline, orders([args, kwargs])
         self.key = (outline, tuple(described))
 
     @property
@@ -98,10 +98,10 @@ def _outline(tree):
     return None
 
 
-def _orders(tree):
+def orders(tree):
     """The keys of all dicts of a tree as they come, which optree's structures leave out."""
     if isinstance(tree, dict):
-        return (tuple(tree), *map(_orders, tree.values()))
+        return (tuple(tree), *map(orders, tree.values()))
     if isinstance(tree, (list, tuple)):
-        return tuple(map(_orders, tree))
-    return tuple([_orders(getattr(tree, field.name)) for field in dataclasses.fields(tree)]) if is_dataclass(tree) else None
+        return tuple(map(orders, tree))
+    return tuple([orders(getattr(tree, field.name)) for field in dataclasses.fields(tree)]) if is_dataclass(tree) else None
