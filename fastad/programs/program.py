@@ -199,9 +199,6 @@ class Paths:
 
     def record(self, arguments, beside):
         """Runs f and adds its path. _RunEagerly if f can not be recorded."""
-        if self.f is None:
-            raise GuardError("this program was loaded without its source, and these arguments take a path it does not have; "
-                             "record the function again and save it with that path")
         self.miss()
         captured = self.captured()
         if any(known.iterator is not None for known in captured):
@@ -486,6 +483,11 @@ class Program(Replayed):
                 check_path(code, self._name, self._f, arguments.key, arguments.leaves, adjoints)
             finally:
                 streams.restore()
+
+    @property
+    def has_source(self) -> bool:
+        """Whether the function is there to be run for new paths; not after `fastad.load`."""
+        return self._f is not None
 
     @property
     def has_source(self) -> bool:
