@@ -7,7 +7,6 @@ from ._version import __version__ as __version__
 from .checking import check_derivatives
 from .debugging import debug
 from .errors import FormatError, GuardError, TraceError
-from .programs.program import load, record
 from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, stop_gradient, trace, value_and_grad, vjp
 
 __all__ = [
@@ -17,12 +16,18 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import numpy as numpy
+    from .programs.program import load, record
 else:
+    # What is imported when it is first asked for: not everybody records programs.
+    _LATE = {"numpy": ".numpy", "record": ".programs.program", "load": ".programs.program"}
+
     def __getattr__(name):
-        if name == "numpy":
-            from importlib import import_module
-            return import_module(".numpy", __name__)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+        module = import_module(_LATE[name], __name__)
+        globals()[name] = module if name == "numpy" else getattr(module, name)
+        return globals()[name]
 
     def __dir__():
-        return sorted({*globals(), "numpy"})
+        return sorted({*globals(), *_LATE})

@@ -294,7 +294,9 @@ def where(condition, *choices):
         return _without_derivative(np.nonzero, (condition,), {})
     if is_active(condition) and scalar.recording():
         condition = condition if getattr(condition, "dtype", None) == np.bool_ else np.not_equal(condition, 0)
-    return _call_with_rule(np.where, RULES[np.where], (active.plain(condition) if not scalar.recording() else condition, *choices), {})
+    if not scalar.recording():
+        condition = active.plain(condition)
+    return _call_with_rule(np.where, RULES[np.where], (condition, *choices), {})
 
 
 def stack(arrays, axis=0, **kwargs):

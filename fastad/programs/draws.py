@@ -1,4 +1,4 @@
-"""Random numbers: draws from a NumPy Generator that the function was given or has captured are instructions, drawn anew in replays."""
+"""Random numbers: draws from a NumPy Generator that is an argument or captured are instructions, drawn anew in replays."""
 
 import contextlib
 import random
@@ -36,7 +36,7 @@ def _recorded(name):
                 place, code = user_line()
                 raise TraceError(f"{code} at {place} writes random numbers into a plain array, which a replay would not see; "
                                  "use the result of rng.permutation(x), or of a call without out=")
-            x[...] = active.record_tracked(getattr(self._generator, "permutation"), (x, *args[1:]), kwargs,
+            x[...] = active.record_tracked(self._generator.permutation, (x, *args[1:]), kwargs,
                                            self._generator.permutation(active.plain(x)), True)
             return None
         plain_args, plain_kwargs = active.plain_arguments(args, kwargs)

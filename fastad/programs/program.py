@@ -2,7 +2,7 @@
 
     F(x) ──▶ Arguments (key, inputs) ──▶ Paths (one per key) ──▶ Code of the path taken last ──replay──▶ result
                                             ▲                        │ a guard does not hold
-                                            └── f runs again ◀── no ─┴─ is there a sibling for what it found? ── yes ──▶ go on there
+                                            └── f runs again ◀── no ─┴─ is a sibling known for what it found? ── yes ──▶ go on
 """
 
 import functools
@@ -19,7 +19,6 @@ from .. import leaves as _leaves
 from ..core import scalar
 from ..errors import FormatError, GuardError, TraceError
 from ..pytrees import NUMBER, flatten, unflatten, unflatten_derivatives
-from . import container, files
 from .captures import Captures
 from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, first_difference, outcome_recorded
 from .draws import Streams
@@ -450,9 +449,7 @@ class Program(Replayed):
         return getattr(transforms, transform)(self._source(), argnums)(*args, **kwargs)
 
     def _remember(self, kind, argnum, arguments, paths, code):
-        """Notes the short way for calls like this one, if the arguments are floats and arrays in plain containers and the result is
-        one of the two.
-        """
+        """Notes the short way for calls like this one, if arguments are floats and arrays in plain containers, the result one."""
         key = kind if kind == "value" else (kind, argnum)
         if any(shortcut.paths is paths for shortcut in self.shortcuts.get(key, ())):
             return
@@ -483,11 +480,6 @@ class Program(Replayed):
                 check_path(code, self._name, self._f, arguments.key, arguments.leaves, adjoints)
             finally:
                 streams.restore()
-
-    @property
-    def has_source(self) -> bool:
-        """Whether the function is there to be run for new paths; not after `fastad.load`."""
-        return self._f is not None
 
     @property
     def has_source(self) -> bool:
@@ -607,10 +599,12 @@ class Program(Replayed):
 
         TypeError, which names them, for functions that a replay calls in Python and for arguments that a file can not hold.
         """
+        from . import container
         container.write(path, *self._packed())
 
     def _packed(self):
         """(head and text, arrays) of a file with all paths."""
+        from . import files
         if self._f is not None and self._captures is not None and self._captures.changed():
             with self._lock:
                 self._forget()
@@ -637,6 +631,7 @@ class Program(Replayed):
         prefix, arrays = self._packed()
         if protocol >= 5:
             return _unpickled, (prefix, [pickle.PickleBuffer(x.reshape(-1).view(np.uint8)) for x in arrays])
+        from . import container
         return _unpickled, (container.joined(prefix, arrays), None)
 
     def __copy__(self):
@@ -714,7 +709,7 @@ def _vjp(paths, chosen):
 
     def vjp_fun(cotangent):
         if scalar.tracing() and any(_leaves.is_active(x) for x in flatten(cotangent)[0]):
-            raise TraceError("vjp_fun of a replayed program takes plain cotangents; use fastad.vjp of the function itself inside a trace")
+            raise TraceError("vjp_fun of a replayed program takes plain cotangents; inside a trace use fastad.vjp(f)")
         adjoints = transforms._seeds_like("vjp_fun", "the cotangent", cotangent, code.structure, value)
         with lock:
             return chosen.rebuild(_reverse(code, replay, chosen, adjoints))
@@ -772,7 +767,10 @@ class _Chosen:
     @classmethod
     def of(cls, name, argnums, args, kwargs):
         """None for arguments that can not be differentiated by: the eager transform says why."""
-        positions, single = (list(argnums), False) if isinstance(argnums, range) else transforms._positions(name, argnums, len(args))
+        if isinstance(argnums, range):
+            positions, single = list(argnums), False
+        else:
+            positions, single = transforms._positions(name, argnums, len(args))
         self = cls()
         self.arguments, self.single = Arguments(args, kwargs), single
         self.parts = self.arguments.parts(positions)
@@ -827,12 +825,14 @@ def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Progr
     damaged one. Arguments that take another path are a GuardError. A file may ask for arrays in some proportion to its own size;
     what goes beyond that is refused unless `max_bytes`, in bytes per path, allows it.
     """
+    from . import files
     with open(path, "rb") as file:
         return _program_of(*files.decode(file.read(), None, max_bytes))
 
 
 def _unpickled(data: Any, buffers: Sequence[Any] | None) -> Program:
     """What pickle calls."""
+    from . import files
     return _program_of(*files.decode(data, buffers))
 
 

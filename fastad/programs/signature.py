@@ -64,7 +64,7 @@ class Arguments:
         return tree[0], tree[1] if self.kwargs else {}
 
     def parts(self, positions):
-        """For each position of an argument (structure, start, stop): which inputs it is made of; None if it holds other things."""
+        """For each position of an argument (structure, start, stop): its inputs; None if it holds other things."""
         bounds = []
         at = 0
         for arg in self.args:
