@@ -466,3 +466,13 @@ def test_text_of_a_value_is_refused_or_right():
         return float(len(f"{x:.3f}")) * x
     F = fastad.record(f)
     assert [F(x) for x in (1.0, 100.0, 1e6)] == [f(x) for x in (1.0, 100.0, 1e6)]
+
+
+def test_a_path_without_a_gradient_beside_one_that_has_it():
+    F = fastad.record(lambda x: 2.0 * x if x > 0.0 else "negative")
+    assert F.grad(1.0) == 2.0
+    assert F(-1.0) == "negative"
+    for _ in range(2):
+        with pytest.raises(TypeError, match="str"):
+            F.grad(-1.0)
+        assert F.grad(3.0) == 2.0

@@ -29,6 +29,7 @@ MAX_INSTANCES = 64       # of a class whose method is a program, for which paths
 MAX_PATHS = 256          # per signature; the one not used for longest makes room
 PATIENCE = 64            # misses in a row, or more misses than hits after that, before a signature runs eagerly
 
+
 class _RunEagerly(Exception):
     """A replay can not go on; the function itself must run."""
 
@@ -177,7 +178,10 @@ class Paths:
         """What goes on for another outcome of a guard on a path, or on what is behind it; None if that is not known."""
         kind, differentiated, code = target.owner if type(target.owner) is tuple else ("value", (), target)
         other = self.sibling(code, at, outcome) if at < code.n else None
-        return None if other is None else self.code_for(other, kind, differentiated)
+        try:
+            return None if other is None else self.code_for(other, kind, differentiated)
+        except _RunEagerly:
+            return None
 
     def without_source(self, code, kind, differentiated, at, attempts):
         """What follows a guard that does not hold where there is no source: GuardError, or the derivative is recorded anew."""
@@ -244,7 +248,9 @@ class Paths:
         """Makes a new path known to all threads; the same path if another thread was faster."""
         with self.lock:
             self.counts.recordings += 1
-            before = self.codes[0] if self.codes and self.codes[0].live_arrays() else None
+            if not all([known.live_arrays() for known in self.codes]):
+                self.codes = []          # a captured array was resized
+            before = self.codes[0] if self.codes else None
             while before is not None:
                 at = first_difference(before, code)
                 if at < 0:
