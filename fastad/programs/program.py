@@ -489,11 +489,6 @@ class Program(Replayed):
         """Whether the function is there to be run for new paths; not after `fastad.load`."""
         return self._f is not None
 
-    @property
-    def has_source(self) -> bool:
-        """Whether the function is there to be run for new paths; not after `fastad.load`."""
-        return self._f is not None
-
     def _source(self):
         if self._f is None:
             raise GuardError(f"{self._name} has no source, which this call needs: inside another trace, and for what its own "
