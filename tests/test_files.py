@@ -275,7 +275,13 @@ def test_lines_of_the_code_are_kept(tmp_path):
     [paths] = loaded._paths.values()
     tape = paths.last.tape
     lines = {tape.place(i)[0] for i in range(len(tape)) if tape.place(i) is not None}
-    assert all(file == __file__ for file, _, _ in lines) and any("math.hypot(x, y)" in text for _, _, text in lines)
+    assert all(place.startswith(f"{__file__}:") for place, _ in lines) and "math.hypot(x, y)" in {text for _, text in lines}
+
+
+def test_loaded_programs_are_explained_with_their_lines(tmp_path):
+    program, _, calls = recorded("scalars")
+    text = str(reloaded(program, tmp_path).explain(*calls[0]))
+    assert "math.hypot(x, y)" in text and Path(__file__).name in text
 
 
 # ---- what can not be kept ------------------------------------------------------------------------------------------------------

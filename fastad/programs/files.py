@@ -17,7 +17,7 @@ from ..arrays.rules.helpers import scatter_add
 from ..arrays.rules.registry import RULES
 from ..core.nested import leaves_of
 from ..elementals import opcode_name
-from ..errors import FormatError
+from ..errors import FormatError, expression_at
 from ..pytrees import NUMBER, Nesting
 from ..table import ELEMENTARY, SPECIAL
 from ..table.generate import FIRST_OPCODE
@@ -353,19 +353,11 @@ class _Places:
         else:
             line = self._known.get((code, offset))
             if line is None:
-                line = self._known[code, offset] = _line(code, offset)
+                line = self._known[code, offset] = expression_at(code.co_filename, code.co_positions(), offset)
         if line not in self._known:
             self._known[line] = len(self.lines)
             self.lines.append(list(line))
         return self._known[line]
-
-
-def _line(code, offset):
-    """(file, line, source) of an instruction of a code object."""
-    import linecache
-    positions = list(code.co_positions())[offset // 2]
-    number = positions[0] or code.co_firstlineno
-    return code.co_filename, number, linecache.getline(code.co_filename, number).strip()
 
 
 def encode_operand(x: Any, storages: Any) -> Any:
@@ -1131,7 +1123,7 @@ def decode(data: Any, buffers: Any = None, max_bytes: int | None = None, trusted
             document, "the program", name=str, fast_math=bool, signatures=list, lines=list, rows=list, special_rows=list)
         rows = _row_numbers(elementary, _ROWS, FIRST_OPCODE), _row_numbers(special, _SPECIAL_ROWS, 0)
         for line in lines:
-            _need(type(line) is list and list(map(type, line)) == [str, int, str] and 0 <= line[1] < 2**31, "no line of a file")
+            _need(type(line) is list and list(map(type, line)) == [str, str], "no line of a file")
         lines = [tuple(line) for line in lines]
         found = [_signature(entry, arrays, lines, rows, limit) for entry in signatures]
         _need(len({key for key, _, _ in found}) == len(found), "a signature occurs twice")

@@ -128,6 +128,8 @@ class Reader:
         if found is None:
             return None
         code, offset = found
+        if type(code) is tuple:          # of a program that was loaded
+            return code
         if code not in self._positions:
             self._positions[code] = list(code.co_positions())
         return expression_at(code.co_filename, self._positions[code], offset)
@@ -136,7 +138,9 @@ class Reader:
     def place_on(tape: Any, i: int) -> tuple[str, str] | None:
         """The same, of one instruction of a tape."""
         found = tape.place(i)
-        return None if found is None else expression_at(found[0].co_filename, found[0].co_positions(), found[1])
+        if found is None or type(found[0]) is tuple:
+            return found and found[0]
+        return expression_at(found[0].co_filename, found[0].co_positions(), found[1])
 
 
 def definition(function: Any) -> tuple[str, str] | None:
