@@ -292,11 +292,6 @@ class Paths:
             for one in (code, *code.owner.derived.values()):
                 for at in [at for at, other in one.others.items() if id(other) in gone]:
                     del one.others[at]
-        gone = {id(oldest), *(id(code) for code in oldest.owner.derived.values())}
-        for code in self.codes:
-            for one in (code, *code.owner.derived.values()):
-                for at in [at for at, other in one.others.items() if id(other) in gone]:
-                    del one.others[at]
 
     def miss(self, reason=None):
         counts = self.counts
@@ -718,7 +713,12 @@ def _vjp(paths, chosen):
             raise TraceError("vjp_fun of a replayed program takes plain cotangents; inside a trace use fastad.vjp(f)")
         adjoints = transforms._seeds_like("vjp_fun", "the cotangent", cotangent, code.structure, value)
         with lock:
-            return chosen.rebuild(_reverse(code, replay, chosen, adjoints))
+            try:
+                return chosen.rebuild(_reverse(code, replay, chosen, adjoints))
+            except _RunEagerly:
+                if paths.f is None:
+                    raise GuardError("a derivative of this program without source takes a path that it does not have") from None
+        return transforms.vjp(paths.f, *chosen.arguments.args)[1](cotangent)
 
     return unflatten(code.structure, value), vjp_fun
 
