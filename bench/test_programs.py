@@ -10,10 +10,9 @@ from bench import figures, microgpt_arrays, peers, programs, pure
 from bench.microgpt import training as scalar_training
 from bench.training import Run, alternate, largest_difference
 
-needs_record = pytest.mark.skipif(not hasattr(fastad, "record"), reason="this fastad has no `record`")
 TRANSFORMS = [
     pytest.param(fastad.value_and_grad, id="eager"),
-    pytest.param(programs.replayed, id="replayed", marks=needs_record),
+    pytest.param(programs.replayed, id="replayed"),
 ]
 
 
@@ -47,39 +46,33 @@ def test_casadi_has_the_gradient_by_hand():
     programs.assert_same([found.full().ravel()], [programs.rosenbrock_gradient(x)], 1e-12)
 
 
-@needs_record
 def test_small_gradient(benchmark):
     figures.track(benchmark, programs.small_gradient())
     x = programs.random_numbers(1, programs.DIMENSION)
-    benchmark(programs.recorded(programs.rosenbrock).grad, x)
+    benchmark(fastad.record(programs.rosenbrock).grad, x)
 
 
-@needs_record
 def test_scalar_loop(benchmark):
     figures.track(benchmark, programs.scalar_loop())
     benchmark(programs.replayed(figures.loop, argnums=(0, 1, 2, 3)), *figures.POINT)
 
 
-@needs_record
 def test_recording(benchmark):
     figures.track(benchmark, programs.recording())
-    benchmark(lambda: programs.recorded(figures.loop)(*figures.POINT))
+    benchmark(lambda: fastad.record(figures.loop)(*figures.POINT))
 
 
-@needs_record
 def test_guards(benchmark):
     figures.track(benchmark, programs.guards())
     benchmark(programs.replayed(programs.deciding_orbit, argnums=(0, 1, 2, 3)), *programs.ORBIT_POINT)
 
 
-@needs_record
 def test_newton(benchmark):
     figures.track(benchmark, programs.newton())
-    program, inputs = programs.recorded(programs.root), programs.root_inputs()
+    program, inputs = fastad.record(programs.root), programs.root_inputs()
     benchmark(functools.partial(programs.call_all, program, inputs))
 
 
-@needs_record
 def test_training_step(benchmark):
     figures.track(benchmark, programs.training_step(10))
     derivative, parameters = programs.replayed(microgpt_arrays.loss), microgpt_arrays.initial_parameters()

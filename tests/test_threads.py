@@ -9,32 +9,12 @@ import time
 import numpy as np
 import pytest
 from refusals import cube, refused, still_works  # noqa: F401
+from threaded import in_threads
 
 import fastad
 from fastad import math as fm
 from fastad.core import scalar
 from fastad.elementals import UfuncTable
-
-
-def in_threads(count, work):
-    """Runs work(k) in `count` threads that start together; a list of results, or the first exception."""
-    results, errors, barrier = [None] * count, [], threading.Barrier(count)
-
-    def run(k):
-        try:
-            barrier.wait(30)
-            results[k] = work(k)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(k,)) for k in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return results
 
 
 @pytest.fixture
