@@ -75,8 +75,26 @@ static void fastad_sine_block(const double *x, double *result, int n, int64_t tu
     else fastad_sines_of_many(x, result, n, turns);
 }
 
-/* The product of the chain rule, in which zero wins over infinity and NaN; one "|", so that the loops have no branch. */
-#define FASTAD_MULZ(w, p) ((((w) == 0) | ((p) == 0)) ? 0 : (w) * (p))
+/* The product of the chain rule, in which zero wins over infinity and NaN: by its bits, as of a choice between numbers the compiler
+ * would make a branch.
+ */
+static FASTAD_ALWAYS_INLINE double fastad_mulz_of_double(double w, double p) {
+    double product = w * p;
+    int64_t bits;
+    memcpy(&bits, &product, 8);
+    bits &= -(int64_t)((w != 0) & (p != 0));
+    memcpy(&product, &bits, 8);
+    return product;
+}
+
+static FASTAD_ALWAYS_INLINE float fastad_mulz_of_float(float w, float p) {
+    float product = w * p;
+    int32_t bits;
+    memcpy(&bits, &product, 4);
+    bits &= -(int32_t)((w != 0) & (p != 0));
+    memcpy(&product, &bits, 4);
+    return product;
+}
 
 #define FASTAD_BLOCK 512      /* elements; as BLOCK of arrays/elementwise.pxi */
 
@@ -88,8 +106,8 @@ static void fastad_sine_block(const double *x, double *result, int n, int64_t tu
     FASTAD_CLONES static void fastad_products_##name(real *out, const real *w, const double *partials, int n, int add) { \
         int i; \
         PARTIALS \
-        if (add) for (i = 0; i < n; i++) out[i] += FASTAD_MULZ(w[i], p[i]); \
-        else for (i = 0; i < n; i++) out[i] = FASTAD_MULZ(w[i], p[i]); \
+        if (add) for (i = 0; i < n; i++) out[i] += fastad_mulz_of_##name(w[i], p[i]); \
+        else for (i = 0; i < n; i++) out[i] = fastad_mulz_of_##name(w[i], p[i]); \
     } \
     FASTAD_CLONES static void fastad_multiples_##name(real *out, const real *w, real factor, int64_t n, int add) { \
         int64_t i; \

@@ -14,7 +14,7 @@ cimport numpy as cnp
 from cpython.dict cimport PyDict_GetItem
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.object cimport PyObject
-from libc.math cimport NAN
+from libc.math cimport NAN, fabs
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
@@ -144,6 +144,9 @@ cdef class Code:
     cdef int32_t* sorted_a               # the guards' operands once more, by kind within each window
     cdef int32_t* sorted_b
     cdef uint8_t* sorted_expected
+    cdef readonly bint pauses            # replays stop at `start`, and what is behind may run several times
+    cdef readonly int64_t chains         # kernels that are several made one
+    cdef Py_ssize_t tile                 # number of the storage of a tile's values, -1 if there is none
     cdef bint short                      # so short that releasing the GIL would take longer
     cdef Leaf* leaves                    # of the inputs
     cdef Py_ssize_t records              # how many array instructions there are
@@ -163,7 +166,7 @@ cdef class Code:
     cdef public bint is_number           # the result of the path is one number or array, which changes
     cdef public int32_t value_slot       # the slot of the path's result if that is a float, else -1
 
-    def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0):
+    def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0, bint pauses=False):
         cdef Py_ssize_t k, storages
         cdef int64_t i
         self.tape, self.inputs, self.outputs = tape, inputs, outputs
@@ -176,7 +179,7 @@ cdef class Code:
         self.counts = <int32_t*>calloc(max(len(tape.records), 1), sizeof(int32_t))
         if self.leaves == NULL or self.kernels == NULL or self.counts == NULL:
             raise MemoryError("no memory for a program")
-        self.start = start
+        self.start, self.pauses, self.tile = start, pauses, -1
         self.arrange()
         for k, x in enumerate(inputs):
             if type(x) is Operand:
@@ -190,14 +193,21 @@ cdef class Code:
             if not (type(record) is Copy and record.x is None) and type(record) is not Constant:
                 self.scalars_only = False
         self.lower()
-        self.place_storages()
+        fusion = Fusion(self)
+        fusion.ask(outputs)
+        if start:
+            fusion.ask(beside.outputs)
+        fusion.walk()
+        fusion.emit()
+        self.divide()
+        self.place_storages(fusion)
 
     def __dealloc__(self):
         cdef Py_ssize_t k
         free(self.leaves)
         if self.kernels != NULL:
             for k in range(self.records):
-                free(self.kernels[k])
+                free_kernels(self.kernels[k], self.counts[k])
         free(self.kernels)
         free(self.counts)
         free(self.offsets)
@@ -231,8 +241,11 @@ cdef class Code:
         self.c = t[0]
         if checks:
             self.set_apart()
-        self.divide()
         return 0
+
+    cdef bint stops(self, int64_t i) noexcept:
+        """Whether the instruction at place i ends a window: one with kernels, or that writes to an array."""
+        return self.c.opcode[i] == OP_PUT or (self.c.opcode[i] == OP_ARRAY and self.counts[self.c.a[i]] != 0)
 
     cdef int divide(self) except -1:
         """Divides what is replayed into windows."""
@@ -243,12 +256,12 @@ cdef class Code:
         cdef int32_t check = 0
         cdef bint stops
         for i in range(c.n):
-            count += c.opcode[i] == OP_ARRAY or c.opcode[i] == OP_PUT
+            count += self.stops(i)
         self.windows = <Window*>calloc(count + c.n // WINDOW + 1, sizeof(Window))
         if self.windows == NULL:
             raise MemoryError(f"no memory for a program of {self.n} instructions")
         for i in range(c.n + 1):
-            stops = i < c.n and (c.opcode[i] == OP_ARRAY or c.opcode[i] == OP_PUT)
+            stops = i < c.n and self.stops(i)
             if not stops and i < c.n and i - start < WINDOW and (i != pause or i == 0):
                 continue
             w = &self.windows[self.window_count]
@@ -360,7 +373,7 @@ cdef class Code:
             if type(record) is Constant or (type(record) is Copy and record.x is None):
                 continue
             extra = len(self.extra)
-            lowering = Lowering(self.tape, self.extra)
+            lowering = Lowering(self.tape, self.extra, self.start > 0 and slots[k] >= self.start)
             if lower_record(lowering, record, slots[k]):
                 self.kernels[k] = lowering.take()
                 self.counts[k] = lowering.count
@@ -376,32 +389,69 @@ cdef class Code:
                 self.callbacks.append(name_of(record))
         return 0
 
-    cdef int place_storages(self) except -1:
+    cdef int32_t tile_buffer(self, int64_t nbytes) except -1:
+        """The storage of a tile's values, with room for that many bytes."""
+        if self.tile < 0:
+            self.tile = len(self.tape.storages) + len(self.extra)
+            self.extra.append(((0,), np.dtype(np.uint8)))
+        at = self.tile - len(self.tape.storages)
+        self.extra[at] = ((max(nbytes, self.extra[at][0][0]),), np.dtype(np.uint8))
+        return <int32_t>self.tile
+
+    cdef int place_storages(self, Fusion fusion) except -1:
+        """Gives storages their places in a workspace's memory.
+
+        Those of before the last guard stand in order, as other paths go on from there; the others share memory with those of the same
+        size that nothing reads any more, and have none if nothing but a chain knows them.
+        """
         cdef Py_ssize_t number
-        cdef int64_t at = 0
-        cdef list storages
-        storages = self.tape.storages + self.extra
+        cdef list storages = self.tape.storages + self.extra
+        cdef int64_t size
+        cdef dict spare = {}
         self.offsets = <int64_t*>calloc(max(len(storages), 1), sizeof(int64_t))
         if self.offsets == NULL:
             raise MemoryError("no memory for a program")
-        for record in self.tape.records:
-            if type(record) is Constant:
-                number = record.out
-                self.offsets[number] = -1
-                array = record.value if record.origin is None else record.origin
-                if record.origin is None or (PyArray_IS_C_CONTIGUOUS(<ndarray>array) and PyArray_ISBEHAVED_RO(<ndarray>array)):
-                    self.fixed.append((number, array))
-                    if record.origin is not None:
-                        self.live.append((number, array, <size_t>PyArray_DATA(<ndarray>array), array.shape))
-                else:
-                    self.offsets[number] = 0
-                    self.refreshed.append((number, array))
-        for number, (shape, dtype) in enumerate(storages):
+        self.place_constants()
+        lives = fusion.lives()
+        for number in sorted(fusion.early):
+            lives.pop(number, None)
+            if self.offsets[number] == 0:
+                self.offsets[number] = self.room(bytes_of(storages[number][0], storages[number][1]), {})
+        ends: dict = {}
+        for number, (first, last) in sorted(lives.items(), key=lambda life: life[1][0]):
+            for end in [end for end in ends if end < first]:
+                for size, offset in ends.pop(end):
+                    spare.setdefault(size, []).append(offset)
             if self.offsets[number] < 0:
                 continue
-            self.offsets[number] = at
-            at += (bytes_of(shape, dtype) + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
-        self.bytes = at
+            size = bytes_of(storages[number][0], storages[number][1])
+            self.offsets[number] = self.room(size, spare)
+            ends.setdefault(last, []).append((size, self.offsets[number]))
+        return 0
+
+    cdef int64_t room(self, int64_t size, dict spare) except -1:
+        """An offset in a workspace's memory, one that is spare if there is one of this size."""
+        cdef int64_t at = self.bytes
+        if spare.get(size):
+            return spare[size].pop()
+        self.bytes += (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+        return at
+
+    cdef int place_constants(self) except -1:
+        """Finds the storages that are arrays of their own, with offset -1, and those that are copied in."""
+        cdef Py_ssize_t number
+        for record in self.tape.records:
+            if type(record) is not Constant:
+                continue
+            number = record.out
+            array = record.value if record.origin is None else record.origin
+            if record.origin is None or (PyArray_IS_C_CONTIGUOUS(<ndarray>array) and PyArray_ISBEHAVED_RO(<ndarray>array)):
+                self.offsets[number] = -1
+                self.fixed.append((number, array))
+                if record.origin is not None:
+                    self.live.append((number, array, <size_t>PyArray_DATA(<ndarray>array), array.shape))
+            else:
+                self.refreshed.append((number, array))
         return 0
 
     @property
@@ -443,6 +493,9 @@ cdef class Code:
         if len(self.pool) < SPARE:
             self.pool.append(ws)
         return 0
+
+
+include "tiles.pxi"
 
 
 cdef int64_t bytes_of(shape, dtype) except -1:

@@ -92,7 +92,7 @@ def derive(code, kind, differentiated, values=None):
             actives, seeds = independents([_seed(code.inputs[k]) for k in differentiated])
             results = _tangents(tape, inputs, actives, outputs)
         active.settle_constants(tape)
-        return Code(tape, code.inputs + seeds, [handle_of(x) for x in results], code, code.n)
+        return Code(tape, code.inputs + seeds, [handle_of(x) for x in results], code, code.n, kind != "gradient")
 
 
 def _tangents(tape, inputs, seeds, outputs):
