@@ -432,7 +432,7 @@ cdef class Code:
     cdef int64_t room(self, int64_t size, dict spare) except -1:
         """An offset in a workspace's memory, one that is spare if there is one of this size."""
         cdef int64_t at = self.bytes
-        if spare.get(size):
+        if spare.get(size) and passes["memory"]:
             return spare[size].pop()
         self.bytes += (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
         return at
@@ -829,22 +829,6 @@ cdef class Replay:
     def finish(self):
         """Gives the workspace back."""
         self.code.release(self.ws)
-
-    def values_noted(self):
-        """A tape like that of its path with the values of this replay, which a derivative can be recorded behind."""
-        cdef Code code = self.code
-        cdef Workspace ws = self.ws
-        cdef Tape tape = code.tape.copy()
-        cdef int64_t i
-        for i in range(code.n):
-            # A guard that holds has the value it was recorded with.
-            if not OP_GUARD_LESS <= tape.c.opcode[i] <= OP_GUARD_VALUE:
-                tape.c.v[i] = ws.v[code.place(i)]
-        values = RunValues(lambda number: ws.whole(number), lambda slot: ws.v[code.place(<int64_t>slot)])
-        for i in range(code.n):
-            if tape.c.opcode[i] == OP_ARRAY:
-                tape.records[tape.c.a[i]] = values.record(tape.records[tape.c.a[i]], i)
-        return tape
 
     # Numeric sweeps, for paths without array instructions.
 

@@ -20,7 +20,7 @@ from ..core import scalar
 from ..errors import FormatError, GuardError, TraceError
 from ..pytrees import NUMBER, flatten, unflatten, unflatten_derivatives
 from .captures import Captures
-from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, first_difference, outcome_recorded
+from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, first_difference, outcome_recorded, values_noted
 from .draws import Streams
 from .recording import derive, record_path
 from .signature import Arguments
@@ -131,13 +131,9 @@ class Paths:
             if self.f is None:
                 if arguments is None:
                     return None
-                replay = Replay(code)
-                replay.start(arguments.leaves)
-                if not replay.go_on(0):
-                    replay.finish()
+                values = values_noted(code, arguments.leaves)
+                if values is None:
                     return code
-                values = replay.values_noted()
-                replay.finish()
             try:
                 with scalar.Suspended():
                     found = derive(code, kind, differentiated, values)

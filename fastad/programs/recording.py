@@ -65,7 +65,7 @@ def handle_of(leaf):
 def derive(code, kind, differentiated, values=None):
     """The Code that goes on behind a path with one of its derivatives; `differentiated` are the numbers of the inputs.
 
-    It is recorded at the values that the path was recorded with, or those of another run, which `Replay.values_noted` gives.
+    It is recorded at the values that the path was recorded with, or those of another run, which `values_noted` gives.
 
     "reverse"   w^T J for adjoints of the results: these are inputs too
     "gradient"  the same for the adjoint 1 of a scalar result

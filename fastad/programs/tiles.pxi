@@ -8,6 +8,9 @@
 # product with 1.0 is the other factor, and what nobody asks for is left out. Guards end a chain, and what was computed before the last
 # guard is kept in memory, as other paths go on from there.
 
+# What is done to make a program faster, each to be switched off by a test: the answers are the same without.
+passes = {"chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True}
+
 cdef enum:
     TILE_BYTES = 65536      # of the values of a tile that are not in memory, together
     NARROWEST = 128         # elements of a tile, a multiple of what vector instructions take
@@ -307,15 +310,15 @@ cdef class Growing:
             self.totals += 1
             self.members.append(member)
             return 0
-        if is_copy(kernel.loop):
+        if passes["copies"] and is_copy(kernel.loop):
             found = member.sources[0]
-        elif is_product(kernel.loop):
+        elif passes["ones"] and is_product(kernel.loop):
             for k in range(2):
                 if (<Element>member.sources[k]).is_one(self.code):
                     found = member.sources[1 - k]
         if found is None:
             key = <size_t>kernel.loop, <size_t>kernel.data, tuple([id(x) for x in member.sources])
-            found = self.known.get(key)
+            found = self.known.get(key) if passes["equal"] else None
         if found is None:
             member.result = found = self.known[key] = Element()
             found.at.kind, found.at.size, found.member = IN_TILE, kernel.sizes[last], member
@@ -341,6 +344,7 @@ cdef class Fusion:
     cdef Code code
     cdef list entries         # by record: BoxedKernels and Growings
     cdef Growing chain        # the one that may still grow
+    cdef bint chaining
     cdef Py_ssize_t home      # the record whose entry it will be
     cdef readonly set needed  # storages that are read from memory
     cdef readonly set early   # those of before the last guard, and all where Python computes
@@ -351,7 +355,7 @@ cdef class Fusion:
     def __cinit__(self, Code code):
         self.code, self.needed, self.early, self.asked = code, set(), set(), set()
         self.entries = [[] for _ in range(code.records)]
-        self.last_guard = -1
+        self.last_guard, self.chaining = -1, passes["chains"]
 
     cdef int close(self) except -1:
         if self.chain is not None:
@@ -459,7 +463,7 @@ cdef class Fusion:
     cdef bint can_be_member(self, const Kernel* kernel) noexcept:
         cdef int k, form
         cdef int last = kernel.count - 1
-        if not kernel.elementwise or elements_of(kernel) < 2:
+        if not self.chaining or not kernel.elementwise or elements_of(kernel) < 2:
             return False
         for k in range(kernel.count):
             if kernel.sizes[k] > 8:
@@ -607,6 +611,8 @@ cdef class Emission:
         cdef Member member
         cdef Element element
         cdef list chosen = []
+        if not passes["unwanted"]:
+            return self.growing.members
         asked = {id(element) for element, _, _ in self.moves}
         for member in reversed(self.growing.members):
             if member.result is None or (<Element>member.result).stored or id(member.result) in asked:
