@@ -67,6 +67,7 @@ cdef enum:
     SCALAR = 1
     ARRAY = 2
     ALIGNMENT = 64
+    LARGE = 4096           # bytes of an array from which on it is worth more than a copy to go without
     SHORT = 2000           # instructions
     WINDOW = 256           # instructions after which guards are looked at, while the values are at hand
     SPARE = 4              # workspaces that are kept for the next calls
@@ -144,6 +145,7 @@ cdef class Code:
     cdef int32_t* sorted_a               # the guards' operands once more, by kind within each window
     cdef int32_t* sorted_b
     cdef uint8_t* sorted_expected
+    cdef bint lends                      # a replay may read the caller's arrays where they are: it is over when the call is
     cdef readonly bint pauses            # replays stop at `start`, and what is behind may run several times
     cdef readonly int64_t chains         # kernels that are several made one
     cdef Py_ssize_t tile                 # number of the storage of a tile's values, -1 if there is none
@@ -158,6 +160,7 @@ cdef class Code:
     cdef list kept                       # Python objects that kernels refer to
     cdef list live                       # Constants whose array the user may have changed: (number, array, address)
     cdef list fixed                      # (number, array): storages that are an array
+    cdef list given                      # (number, layout): large results, written right where they leave
     cdef list refreshed                  # (number, array): copied in at the start of each replay
     cdef readonly list pool              # workspaces that no call uses, shared with the paths beside it and what is behind them
     cdef readonly dict others            # by guard: the Code that goes on with the other outcome of a yes-or-no decision
@@ -169,17 +172,17 @@ cdef class Code:
     def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0, bint pauses=False):
         cdef Py_ssize_t k, storages
         cdef int64_t i
-        self.tape, self.inputs, self.outputs = tape, inputs, outputs
+        self.tape, self.inputs, self.outputs = tape, inputs, without_copies(tape, outputs) if start else outputs
         self.n, self.records = tape.c.n, len(tape.records)
         self.callbacks, self.kept, self.live, self.fixed, self.refreshed = [], [], [], [], []
-        self.extra = []
+        self.extra, self.given = [], []
         self.pool, self.others = [] if beside is None else beside.pool, {}
         self.leaves = <Leaf*>calloc(max(len(inputs), 1), sizeof(Leaf))
         self.kernels = <Kernel**>calloc(max(len(tape.records), 1), sizeof(Kernel*))
         self.counts = <int32_t*>calloc(max(len(tape.records), 1), sizeof(int32_t))
         if self.leaves == NULL or self.kernels == NULL or self.counts == NULL:
             raise MemoryError("no memory for a program")
-        self.start, self.pauses, self.tile = start, pauses, -1
+        self.start, self.pauses, self.tile, self.lends = start, pauses, -1, not pauses
         self.arrange()
         for k, x in enumerate(inputs):
             if type(x) is Operand:
@@ -194,7 +197,7 @@ cdef class Code:
                 self.scalars_only = False
         self.lower()
         fusion = Fusion(self)
-        fusion.ask(outputs)
+        fusion.ask(self.outputs)
         if start:
             fusion.ask(beside.outputs)
         fusion.walk()
@@ -413,6 +416,10 @@ cdef class Code:
             raise MemoryError("no memory for a program")
         self.place_constants()
         lives = fusion.lives()
+        if not self.pauses:
+            self.give(fusion)
+            for number, _ in self.given:
+                lives.pop(number, None)
         for number in sorted(fusion.early):
             lives.pop(number, None)
             if self.offsets[number] == 0:
@@ -427,6 +434,19 @@ cdef class Code:
             size = bytes_of(storages[number][0], storages[number][1])
             self.offsets[number] = self.room(size, spare)
             ends.setdefault(last, []).append((size, self.offsets[number]))
+        return 0
+
+    cdef int give(self, Fusion fusion) except -1:
+        """Finds the results that are written where they leave: not those that another path may have begun."""
+        cdef Operand operand
+        inputs = [(<Operand>x).number for x in self.inputs if type(x) is Operand]
+        for x in self.outputs:
+            if type(x) is Operand and (<Operand>x).strides is None:
+                operand = <Operand>x
+                entry = (operand.number, operand.layout)
+                if bytes_of(operand.layout[0], operand.layout[1]) >= LARGE and self.offsets[operand.number] >= 0 and entry not in self.given \
+                        and operand.number not in inputs and operand.number not in fusion.early:
+                    self.given.append(entry)
         return 0
 
     cdef int64_t room(self, int64_t size, dict spare) except -1:
@@ -490,9 +510,33 @@ cdef class Code:
         return ws
 
     cdef int release(self, Workspace ws) except -1:
+        ws.take_back()
         if len(self.pool) < SPARE:
             self.pool.append(ws)
         return 0
+
+
+cdef list without_copies(Tape tape, list outputs):
+    """Results, with what the last instructions copy in place of the copies."""
+    cdef dict copied = {}
+    cdef Operand x, operand
+    cdef int64_t i = tape.c.n - 1
+    cdef list results = []
+    while i >= 0 and tape.c.opcode[i] == OP_ARRAY and type(tape.records[tape.c.a[i]]) is Copy:
+        record = tape.records[tape.c.a[i]]
+        x = record.x
+        if x is None or x.kind != ARRAY or x.strides is not None or x.layout != tape.storages[record.out]:
+            break
+        copied[record.out] = x.number
+        i -= 1
+    for result in outputs:
+        if type(result) is Operand and (<Operand>result).strides is None and (<Operand>result).number in copied:
+            operand = Operand.__new__(Operand)
+            operand.kind, operand.layout, operand.slot = ARRAY, (<Operand>result).layout, (<Operand>result).slot
+            operand.number = copied[(<Operand>result).number]
+            result = operand
+        results.append(result)
+    return results
 
 
 include "tiles.pxi"
@@ -528,10 +572,12 @@ cdef class Workspace:
     cdef int64_t bytes
     cdef int64_t at            # the instruction of the tape where a guard did not hold
     cdef object found          # shapes and types of the result that stopped a replay
+    cdef dict lent             # by storage: the caller's array that it is in this replay
+    cdef dict given            # by storage: the array that leaves as a result
     cdef dict views            # by operand: arrays for instructions that call Python
 
     def __cinit__(self):
-        self.views = {}
+        self.views, self.lent, self.given = {}, {}, {}
 
     def __dealloc__(self):
         free(self.v)
@@ -568,9 +614,38 @@ cdef class Workspace:
             self.data[k] = self.aligned + max(code.offsets[k], <int64_t>0)
         for number, array in code.fixed:
             self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
+        for number, array in self.lent.items():
+            self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
+        if first:
+            self.make_results(code)
         first = code.place(first)
         memcpy(self.v + first, code.c.v + first, (code.c.n - first) * sizeof(double))
         self.code = code
+        return 0
+
+    cdef int make_results(self, Code code) except -1:
+        """Makes the arrays that leave as results, before anything is written to them."""
+        cdef ndarray array
+        self.given = {}
+        for number, layout in code.given:
+            array = self.given[number] = empty(<tuple>layout)
+            self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(array)
+        return 0
+
+    cdef int lend(self, int32_t number, ndarray array) except -1:
+        """Makes a storage an array of the caller's, which no instruction writes to."""
+        self.lent[number] = array
+        self.data[number] = <char*>PyArray_DATA(array)
+        return 0
+
+    cdef int take_back(self) except -1:
+        """Ends a replay: nothing of the caller's is kept."""
+        for number in self.lent:
+            self.data[<Py_ssize_t>number] = self.aligned + self.code.offsets[<Py_ssize_t>number]
+        for number in self.given:
+            self.data[<Py_ssize_t>number] = self.aligned + self.code.offsets[<Py_ssize_t>number]
+        if self.lent or self.given:
+            self.lent, self.given = {}, {}
         return 0
 
     cdef ndarray whole(self, int32_t number):
@@ -601,7 +676,7 @@ cdef class Workspace:
         if operand.kind != ARRAY:
             return operand.value
         found = self.views.get(operand)
-        if found is None:
+        if found is None or PyArray_DATA(<ndarray>found) != self.data[operand.number] + operand.offset:
             found = self.views[operand] = self.array(operand.layout[0], operand.layout[1], operand.strides,
                                                      self.data[operand.number] + operand.offset)
         return found
@@ -794,7 +869,10 @@ cdef class Replay:
         if leaf.kind == SCALAR:
             self.ws.v[leaf.number] = x
         elif type(x) is ndarray and PyArray_IS_C_CONTIGUOUS(<ndarray>x) and PyArray_ISBEHAVED_RO(<ndarray>x):
-            memcpy(self.ws.data[leaf.number], PyArray_DATA(<ndarray>x), PyArray_NBYTES(<ndarray>x))
+            if PyArray_NBYTES(<ndarray>x) >= LARGE and self.code.lends:
+                self.ws.lend(leaf.number, <ndarray>x)
+            else:
+                memcpy(self.ws.data[leaf.number], PyArray_DATA(<ndarray>x), PyArray_NBYTES(<ndarray>x))
         else:
             self.ws.whole(leaf.number)[...] = x
         return 0
@@ -802,6 +880,8 @@ cdef class Replay:
     def start(self, list leaves, Py_ssize_t first=0):
         """Sets the inputs from number `first` on: numbers and arrays of the shapes and types that were recorded."""
         cdef Py_ssize_t k
+        if first == 0:
+            self.ws.make_results(self.code)
         for k in range(len(leaves)):
             self.put(first + k, leaves[k])
         if self.code.refreshed:
@@ -1066,6 +1146,8 @@ cdef object leaf_value(Workspace ws, x):
     if type(x) is Operand:
         operand = <Operand>x
         if operand.strides is None:
+            if operand.number in ws.given:
+                return ws.given.pop(operand.number)
             array = empty(operand.layout)
             memcpy(PyArray_DATA(array), ws.data[operand.number], PyArray_NBYTES(array))
             return array

@@ -62,11 +62,15 @@ cdef class Shortcut:
         if not same_captures(<list>self.paths.captures.entries) or (target.live and not target.live_arrays()):
             return NotImplemented
         ws = target.workspace()
+        if target.given:
+            ws.make_results(target)
         for k in range(len(leaves)):
             x = leaves[k]
             leaf = &target.leaves[k]
             if leaf.kind == SCALAR:
                 ws.v[leaf.number] = PyFloat_AS_DOUBLE(x)
+            elif PyArray_NBYTES(<ndarray>x) >= LARGE and target.lends:
+                ws.lend(leaf.number, <ndarray>x)
             else:
                 memcpy(ws.data[leaf.number], PyArray_DATA(<ndarray>x), PyArray_NBYTES(<ndarray>x))
         if target.refreshed:

@@ -542,6 +542,8 @@ cdef class Fusion:
             for entry in self.entries[record]:
                 if type(entry) is BoxedKernel:
                     kernels[code.counts[record]] = (<BoxedKernel>entry).kernel
+                elif not self.wants(<Growing>entry):
+                    continue
                 elif (<Growing>entry).kernels == 1:
                     kernels[code.counts[record]] = (<Growing>entry).first.kernel
                     for k in range(kernels[code.counts[record]].count):
@@ -552,6 +554,16 @@ cdef class Fusion:
                     code.chains += 1
                 code.counts[record] += 1
         return 0
+
+
+    cdef bint wants(self, Growing chain) except -1:
+        """Whether anything asks for what a chain computes."""
+        if chain.sums or not passes["unwanted"]:
+            return True
+        for number in chain.written:
+            if self.is_needed(number):
+                return True
+        return False
 
 
 cdef int touch(dict lives, Py_ssize_t number, Py_ssize_t at) except -1:
