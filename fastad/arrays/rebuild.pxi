@@ -136,6 +136,50 @@ def call_record(rule, list args, dict kwargs, list places, int32_t out, bint kee
     return record
 
 
+cdef int forget_operands(x) except -1:
+    """Lets go of the arrays that the Operands of a nesting keep."""
+    cdef Operand operand
+    if type(x) is Operand:
+        operand = <Operand>x
+        if operand.kind == ARRAY and operand.buffer is not None:
+            operand.value, operand.buffer = NOT_RUN, None
+    elif isinstance(x, (list, tuple)):
+        for entry in x:
+            forget_operands(entry)
+    elif isinstance(x, dict):
+        for entry in x.values():
+            forget_operands(entry)
+    return 0
+
+
+def forget_values(Tape tape):
+    """Lets go of the values that the instructions of a tape keep for their rules; False, and nothing done, where RunValues could not
+    give them back.
+    """
+    for record in tape.records:
+        if type(record) is Call and type((<Call>record).outs) is not int:
+            return False
+    for record in tape.records:
+        if type(record) is Elementwise:
+            forget_operands([(<Elementwise>record).x, (<Elementwise>record).y])
+            if (<Elementwise>record).v is not None:
+                (<Elementwise>record).v = NOT_RUN
+        elif type(record) is SpecialElementwise:
+            forget_operands((<SpecialElementwise>record).operands)
+            if (<SpecialElementwise>record).v is not None:
+                (<SpecialElementwise>record).v = NOT_RUN
+        elif type(record) is Selection:
+            forget_operands((<Selection>record).key)
+        elif type(record) is AddAt:
+            forget_operands((<AddAt>record).key)
+        elif type(record) is Call:
+            forget_operands((<Call>record).args)
+            forget_operands((<Call>record).kwargs)
+            if (<Call>record).results is not None:
+                (<Call>record).results = NOT_RUN
+    return True
+
+
 # ---- values of another run -----------------------------------------------------------------------------------------------------
 
 cdef class RunValues:

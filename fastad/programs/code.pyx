@@ -41,6 +41,7 @@ import numpy as np
 
 from fastad.arrays.active import (
     AddAt, Assign, Call, Constant, Copy, Elementwise, Guard, RunValues, Selection, SpecialElementwise, Total, Tracked,
+    forget_values,
 )
 
 from fastad.arrays.functions import converted
@@ -164,6 +165,7 @@ cdef class Code:
     cdef list refreshed                  # (number, array): copied in at the start of each replay
     cdef readonly list pool              # workspaces that no call uses, shared with the paths beside it and what is behind them
     cdef readonly dict others            # by guard: the Code that goes on with the other outcome of a yes-or-no decision
+    cdef readonly bint forgotten         # the tape has no values of arrays: derivatives are recorded at those of another run
     cdef readonly bint scalars_only      # no array instruction: numeric sweeps serve for derivatives
     cdef public bint draws
     cdef public bint is_number           # the result of the path is one number or array, which changes
@@ -435,6 +437,14 @@ cdef class Code:
             self.offsets[number] = self.room(size, spare)
             ends.setdefault(last, []).append((size, self.offsets[number]))
         return 0
+
+    def forget(self, int64_t limit):
+        """Lets go of the values of the run that was recorded if its arrays are more than so many bytes."""
+        cdef int64_t total = 0
+        for shape, dtype in self.tape.storages:
+            total += bytes_of(shape, dtype)
+        if total > limit:
+            self.forgotten = forget_values(self.tape)
 
     cdef int give(self, Fusion fusion) except -1:
         """Finds the results that are written where they leave: not those that another path may have begun."""

@@ -27,6 +27,7 @@ from .signature import Arguments
 
 MAX_INSTANCES = 64       # of a class whose method is a program, for which paths are kept
 MAX_PATHS = 256          # per signature; the one not used for longest makes room
+FORGOTTEN = 1 << 20      # bytes of arrays from which on a path lets go of their values, and a derivative runs it once more for them
 PATIENCE = 64            # misses in a row, or more misses than hits after that, before a signature runs eagerly
 
 
@@ -128,7 +129,7 @@ class Paths:
         found = code.owner.derived.get((kind, differentiated))
         if found is None:
             values = None
-            if self.f is None:
+            if self.f is None or code.forgotten:
                 if arguments is None:
                     return None
                 values = values_noted(code, arguments.leaves)
@@ -143,6 +144,8 @@ class Paths:
                 # The eager transform decides whether that is the user's error.
                 self.give_up(f"its derivative can not be recorded: {error}")
                 raise _RunEagerly from None
+            if code.forgotten:
+                found.forget(0)
             found.is_number, found.value_slot = code.is_number, code.value_slot
             found.owner = (kind, differentiated, code)
             code.owner.derived[kind, differentiated] = found
@@ -225,6 +228,7 @@ class Paths:
             raise _RunEagerly
         for known in captured:
             known.settle()
+        code.forget(FORGOTTEN)
         _prepare(code)
         return self.publish(code)
 
