@@ -27,6 +27,7 @@ from fastad.arrays.active cimport Operand, Record
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
 from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row, watching
+from fastad.core.schedule cimport Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, schedule_of
 from fastad.core.sweeps cimport (
     give_back, reverse_sweep, reverse_tangent_sweep, tangent_sweep, zeros,
 )
@@ -85,6 +86,7 @@ cdef enum Stop:
 cdef struct Leaf:
     int kind                # SCALAR or ARRAY
     int32_t number          # place of a slot, or storage
+    int32_t order           # among the scalars
 
 
 cdef struct Check:          # a guard, in few bytes: there may be as many as instructions
@@ -168,10 +170,14 @@ cdef class Code:
     cdef public bint draws
     cdef public bint is_number           # the result of the path is one number or array, which changes
     cdef public int32_t value_slot       # the slot of the path's result if that is a float, else -1
+    cdef list scheduled                  # the Schedule, once it is made
+    cdef int replays                     # before that
 
     def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0, bint pauses=False):
         cdef Py_ssize_t k, storages
         cdef int64_t i
+        cdef int32_t scalars = 0
+        self.scheduled = []
         self.tape, self.inputs, self.outputs = tape, inputs, without_copies(tape, outputs) if start else outputs
         self.n, self.records = tape.c.n, len(tape.records)
         self.callbacks, self.kept, self.live, self.fixed, self.refreshed = [], [], [], [], []
@@ -188,7 +194,8 @@ cdef class Code:
             if type(x) is Operand:
                 self.leaves[k].kind, self.leaves[k].number = ARRAY, (<Operand>x).number
             else:
-                self.leaves[k].kind, self.leaves[k].number = SCALAR, <int32_t>self.place(x)
+                self.leaves[k].kind, self.leaves[k].number, self.leaves[k].order = SCALAR, <int32_t>self.place(x), scalars
+                scalars += 1
         self.scalars_only = True
         for record in tape.records:
             if type(record) is Tracked and record.draws:
@@ -485,9 +492,14 @@ cdef class Code:
         return not self.tape.storages
 
     @property
+    def schedule(self):
+        """The Schedule, None as long as there is none."""
+        return self.scheduled[0] if self.scheduled else None
+
+    @property
     def nbytes(self):
-        """Bytes of the instructions and of a workspace."""
-        return 17 * self.n + 8 * self.n + self.bytes
+        """Bytes of the instructions, of the schedule and of a workspace."""
+        return 17 * self.n + 8 * self.n + self.bytes + sum([schedule.nbytes for schedule in self.scheduled])
 
     def live_arrays(self):
         """Whether the user's arrays are still where and what they were."""
@@ -505,7 +517,9 @@ cdef class Code:
                 pass           # another thread took it
         if ws is None:
             ws = Workspace()
-        if ws.code is not self:
+        schedule = schedule_for(self)
+        if ws.code is not self or ws.schedule is not schedule:
+            ws.schedule = schedule
             ws.enter(self, 0)
         return ws
 
@@ -570,6 +584,8 @@ cdef class Workspace:
     cdef char* memory
     cdef char* aligned
     cdef int64_t bytes
+    cdef Schedule schedule     # what computes the values; None: the interpreter
+    cdef bint complete         # every value is at its place, not only those that are wanted
     cdef int64_t at            # the instruction of the tape where a guard did not hold
     cdef object found          # shapes and types of the result that stopped a replay
     cdef dict lent             # by storage: the caller's array that it is in this replay
@@ -577,7 +593,7 @@ cdef class Workspace:
     cdef dict views            # by operand: arrays for instructions that call Python
 
     def __cinit__(self):
-        self.views, self.lent, self.given = {}, {}, {}
+        self.views, self.lent, self.given, self.complete = {}, {}, {}, True
 
     def __dealloc__(self):
         free(self.v)
@@ -587,6 +603,7 @@ cdef class Workspace:
     cdef int enter(self, Code code, int64_t first) except -1:
         """Goes on with another path, whose instructions before `first` are those of the one so far."""
         cdef Py_ssize_t k, storages = len(code.tape.storages) + len(code.extra)
+        cdef int64_t bytes
         cdef char* memory
         cdef char* aligned
         if code.c.n > self.slots:
@@ -599,15 +616,18 @@ cdef class Workspace:
             if data == NULL:
                 raise MemoryError(f"no memory for a replay with {storages} arrays")
             self.data, self.storages = data, storages
-        if code.bytes > self.bytes or (self.memory == NULL and storages):
-            memory = <char*>malloc(code.bytes + ALIGNMENT)
+        if first:
+            self.schedule = None
+        bytes = code.bytes if self.schedule is None else self.schedule.plan.end * sizeof(double)
+        if bytes > self.bytes or (self.memory == NULL and storages):
+            memory = <char*>malloc(bytes + ALIGNMENT)
             if memory == NULL:
-                raise MemoryError(f"no memory for the arrays of a replay ({code.bytes} bytes)")
+                raise MemoryError(f"no memory for the arrays of a replay ({bytes} bytes)")
             aligned = memory + (ALIGNMENT - <size_t>memory % ALIGNMENT)
             if self.memory != NULL:
                 memcpy(aligned, self.aligned, self.bytes)
                 free(self.memory)
-            self.memory, self.aligned, self.bytes = memory, aligned, code.bytes
+            self.memory, self.aligned, self.bytes = memory, aligned, bytes
         if self.views:
             self.views = {}
         for k in range(storages):
@@ -621,6 +641,8 @@ cdef class Workspace:
         first = code.place(first)
         memcpy(self.v + first, code.c.v + first, (code.c.n - first) * sizeof(double))
         self.code = code
+        if self.schedule is not None:
+            load_constants(&self.schedule.plan, <double*>self.aligned)
         return 0
 
     cdef int make_results(self, Code code) except -1:
@@ -720,6 +742,11 @@ cdef class Workspace:
         """Goes on to a place; 0 if a guard does not hold, and then `self.at` is its instruction."""
         cdef CodeView view = self.code.view()
         cdef Stop stop
+        if self.schedule is not None:
+            return run_schedule(self, at)
+        if not self.complete:
+            at[0] = Position(0, 0, 0)           # it came from a schedule, which leaves nothing to go on from
+            self.complete = True
         while True:
             if self.code.short:
                 stop = run(&view, self.v, self.data, at, end)
@@ -816,21 +843,29 @@ cdef bint all_hold(const CodeView* code, const Window* w, const double* v) noexc
     return not failed and w.value == 0
 
 
+cdef bint checked(const CodeView* code, const Window* w, const double* v, Position* at) noexcept nogil:
+    """Whether the guards of a window hold from number at.check on; goes on to the next window's or the first that does not."""
+    cdef int32_t last = w.first + w.less + w.less_equal + w.equal + w.value
+    if at.check != w.first or not all_hold(code, w, v):
+        while at.check < last:
+            if not holds(code, at.check, v):
+                return False
+            at.check += 1
+    at.check = last
+    return True
+
+
 cdef Stop run(const CodeView* code, double* v, char** data, Position* at, int64_t end) noexcept nogil:
     """Goes on to a place where a window ends. Where it does not get there, `at` says where it stopped: at.i, or at guard at.check if that MISSED."""
     cdef const Window* w
-    cdef int32_t record, last
+    cdef int32_t record
     cdef int k
     while True:
         w = &code.windows[at.window]
         run_scalars(code.t, v, data, at.i, w.end)
-        last = w.first + w.less + w.less_equal + w.equal + w.value
-        if at.check != w.first or not all_hold(code, w, v):
-            while at.check < last:
-                if not holds(code, at.check, v):
-                    return MISSED
-                at.check += 1
-        at.check, at.i = last, w.end
+        if not checked(code, w, v, at):
+            return MISSED
+        at.i = w.end
         if at.i == end:
             return FINISHED
         if w.stops:
@@ -869,7 +904,7 @@ cdef class Replay:
         if leaf.kind == SCALAR:
             self.ws.v[leaf.number] = x
         elif type(x) is ndarray and PyArray_IS_C_CONTIGUOUS(<ndarray>x) and PyArray_ISBEHAVED_RO(<ndarray>x):
-            if PyArray_NBYTES(<ndarray>x) >= LARGE and self.code.lends:
+            if PyArray_NBYTES(<ndarray>x) >= LARGE and self.code.lends and self.ws.schedule is None:
                 self.ws.lend(leaf.number, <ndarray>x)
             else:
                 memcpy(self.ws.data[leaf.number], PyArray_DATA(<ndarray>x), PyArray_NBYTES(<ndarray>x))
@@ -914,8 +949,12 @@ cdef class Replay:
 
     def reverse(self, list outputs, list adjoints, list inputs):
         """Adjoints of inputs (indices of leaves) for adjoints of outputs (slots, -1 for a constant): arrays and floats."""
-        cdef Sweep sweep = Sweep(self.ws)
-        cdef int64_t i = sweep.t.n
+        cdef Sweep sweep
+        cdef int64_t i
+        if self.ws.schedule is not None:
+            return scheduled_reverse(self.ws, outputs, adjoints, inputs)
+        sweep = Sweep(self.ws)
+        i = sweep.t.n
         for slot, w in zip(outputs, adjoints):
             if slot >= 0:
                 sweep.w[self.code.place(<int64_t>slot)] += <double>w
@@ -979,6 +1018,7 @@ cdef class Sweep:
     def __cinit__(self, Workspace ws):
         cdef Code code = ws.code
         cdef ndarray array
+        complete(ws)
         self.t = code.c
         self.t.v = ws.v
         self.w = zeros(max(code.c.n, <int64_t>1))
@@ -1159,5 +1199,6 @@ cdef object leaf_value(Workspace ws, x):
     return ws.v[ws.code.place(<int64_t>x)]
 
 
+include "scheduled.pxi"
 include "shortcut.pxi"
 include "onestep.pxi"

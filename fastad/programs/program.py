@@ -568,6 +568,8 @@ class Program(Replayed):
             "replays": sum(p.counts.replays for p in paths), "guard_misses": sum(max(0, p.counts.misses - 1) for p in paths),
             "instructions": sum(code.n for code in codes), "guards": sum(code.guards for code in codes),
             "slots": sum(code.n for code in codes), "bytes": sum(code.nbytes for code in codes),
+            "scheduled": sum(code.n for code in codes if code.schedule is not None),
+            "runs": sum(code.schedule.runs for code in codes if code.schedule is not None),
             "python_calls": sorted({name for code in codes for name in code.callbacks}),
             "eager": [p.reason for p in paths if p.reason is not None],
         })
