@@ -236,7 +236,7 @@ def chain_rows(steps=CHAIN // 4):
             schedule.switch(**before)
     (ours, with_schedule, expected), (plain, without, found) = programs
     assert_same([expected[0], *expected[1]], [found[0], *found[1]], 1e-12)
-    both = timing.ratio(with_schedule, without, rounds=3, number=(1, 1))
+    both = timing.ratio(with_schedule, without, rounds=8, number=(1, 1))
     memory = ours.stats["bytes"] / plain.stats["bytes"]
     return [
         Row(f"chain of {4 * steps:,} operations: over the plain interpreter", both.ratio, "x", at_most=CHAIN_BOUND),

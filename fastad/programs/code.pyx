@@ -27,6 +27,7 @@ from fastad.arrays.active cimport Operand, Record
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
 from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row, watching
+from fastad.core.lanes cimport LANES, reverse_lanes, reverse_tangent_lanes, tangent_lanes
 from fastad.core.schedule cimport Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, schedule_of
 from fastad.core.sweeps cimport (
     give_back, reverse_sweep, reverse_tangent_sweep, tangent_sweep, zeros,
@@ -72,6 +73,7 @@ cdef enum:
     SHORT = 2000           # instructions
     WINDOW = 256           # instructions after which guards are looked at, while the values are at hand
     SPARE = 4              # workspaces that are kept for the next calls
+    MOST_BY_LANES = 1 << 21      # instructions, each of which takes 64 bytes for the seeds of a sweep
 
 
 cdef enum Stop:
@@ -172,12 +174,13 @@ cdef class Code:
     cdef public int32_t value_slot       # the slot of the path's result if that is a float, else -1
     cdef list scheduled                  # the Schedule, once it is made
     cdef int replays                     # before that
+    cdef int second_known                # whether all second partials have a rule; -1: not looked at yet
 
     def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0, bint pauses=False):
         cdef Py_ssize_t k, storages
         cdef int64_t i
         cdef int32_t scalars = 0
-        self.scheduled = []
+        self.scheduled, self.second_known = [], -1
         self.tape, self.inputs, self.outputs = tape, inputs, without_copies(tape, outputs) if start else outputs
         self.n, self.records = tape.c.n, len(tape.records)
         self.callbacks, self.kept, self.live, self.fixed, self.refreshed = [], [], [], [], []
@@ -487,9 +490,20 @@ cdef class Code:
         return self.scalars_only and all([isinstance(x, (int, Plain)) for x in self.outputs])
 
     @property
-    def has_no_arrays(self):
-        """Whether there is no array at all, not even to read elements from."""
-        return not self.tape.storages
+    def numeric_product(self):
+        """Whether they give products with its Hessian: where there are arrays, other ways do without rules of second partials."""
+        cdef int64_t i
+        if self.second_known < 0:
+            self.second_known = True
+            for i in range(self.c.n if self.tape.storages else 0):
+                if self.c.opcode[i] == OP_SPECIAL and special_row(self.c.b[i]).unknown_second:
+                    self.second_known = False
+        return self.numeric and self.second_known
+
+    @property
+    def takes_lanes(self):
+        """Whether sweeps of several seeds have the memory they need."""
+        return self.numeric and self.n <= MOST_BY_LANES
 
     @property
     def schedule(self):
@@ -508,7 +522,8 @@ cdef class Code:
                 return False
         return True
 
-    cdef Workspace workspace(self):
+    cdef Workspace workspace(self, bint plain=False):
+        """A workspace for one replay, by the schedule if there is one and not `plain`."""
         cdef Workspace ws = None
         if self.pool:
             try:
@@ -517,7 +532,7 @@ cdef class Code:
                 pass           # another thread took it
         if ws is None:
             ws = Workspace()
-        schedule = schedule_for(self)
+        schedule = None if plain else schedule_for(self)
         if ws.code is not self or ws.schedule is not schedule:
             ws.schedule = schedule
             ws.enter(self, 0)
@@ -893,9 +908,9 @@ cdef class Replay:
     cdef readonly int64_t at       # the instruction it stopped at; the length of the path if none
     cdef readonly object outcome   # what the guard found there
 
-    def __cinit__(self, Code code):
+    def __cinit__(self, Code code, bint plain=False):
         self.code = code
-        self.ws = code.workspace()
+        self.ws = code.workspace(plain)
         self.at = 0
 
     cdef int put(self, Py_ssize_t k, x) except -1:
@@ -976,27 +991,48 @@ cdef class Replay:
         return [sweep.w[self.code.place(<int64_t>slot)] if slot >= 0 else 0.0 for slot in outputs]
 
     def product(self, list inputs, list tangents, int64_t output):
-        """The Hessian of an output (a slot, -1 for a constant) times tangents of inputs; for paths without arrays."""
-        cdef Sweep t = Sweep(self.ws)
-        cdef Sweep w = Sweep(self.ws)
-        cdef Sweep s = Sweep(self.ws)
+        """The Hessian of an output (a slot, -1 for a constant) times tangents of inputs."""
+        cdef Sweep t, w, s
         cdef int64_t stopped
+        if self.code.tape.storages:
+            return product_by_lanes(self, inputs, tangents, output)
         if output < 0:
             return [0.0] * len(inputs)
+        t, w, s = Sweep(self.ws), Sweep(self.ws), Sweep(self.ws)
         t.seed(self.code, inputs, tangents)
         w.w[self.code.place(output)] = 1.0
         with nogil:
             tangent_sweep(&t.t, t.w, behind_inputs(&t.t, 0), t.t.n, NULL)
             stopped = reverse_tangent_sweep(&t.t, t.w, w.w, s.w, 0, t.t.n)
-        if stopped >= 0:
-            from fastad.errors import no_second_rule
-            raise no_second_rule(t.t.b[stopped])
+        check_second(&t.t, stopped)
         return s.collect(self.code, inputs)
+
+    # Several seeds at a time.
+
+    def columns(self, list inputs, list outputs):
+        """The Jacobian of outputs (slots, -1 for a constant) by all elements of inputs (indices of leaves), by tangents: an array."""
+        return columns_of(self, inputs, outputs)
+
+    def rows(self, list inputs, list outputs):
+        """The same by adjoints."""
+        return rows_of(self, inputs, outputs)
+
+    def curvature(self, list inputs, int64_t output):
+        """The Hessian of an output (a slot, -1 for a constant) by all elements of inputs (indices of leaves): an array."""
+        return curvature_of(self, inputs, output)
 
     @property
     def length(self):
         """Number of instructions of the path it is on."""
         return self.code.n
+
+
+cdef int check_second(const CTape* t, int64_t stopped) except -1:
+    """TraceError for the instruction, if any, that a reverse-tangent sweep stopped at."""
+    if stopped >= 0:
+        from fastad.errors import no_second_rule
+        raise no_second_rule(t.b[stopped])
+    return 0
 
 
 cdef int64_t behind_inputs(const CTape* t, int64_t i) noexcept nogil:
@@ -1200,5 +1236,6 @@ cdef object leaf_value(Workspace ws, x):
 
 
 include "scheduled.pxi"
+include "seeds.pxi"
 include "shortcut.pxi"
 include "onestep.pxi"
