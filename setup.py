@@ -24,7 +24,8 @@ SANITIZE = os.environ.get("FASTAD_SANITIZE", "")
 # In the sweeps the rare rows stay out of the loops.
 SIMPLER = {} if DEBUG or sys.platform == "win32" else {
     "core/special": ["-O1", "-fno-inline"], "core/sweeps": ["-fno-inline-functions-called-once"]}
-CORE = ("tape", "scalar", "functions", "nested", "sweeps", "special")
+HEADERS = {"core/schedule": ["fastad/core/dots.h"], "core/lanes": ["fastad/core/lanes.h"]}
+CORE = ("tape", "scalar", "functions", "nested", "sweeps", "schedule", "lanes", "special")
 
 
 def load_generator():
@@ -56,7 +57,7 @@ def extensions():
     if not flags.exists() or flags.read_text() != text:
         flags.write_text(text)
     return [Extension("fastad." + name.replace("/", "."), [f"fastad/{name}.pyx"],
-                      depends=[str(flags.relative_to(ROOT)), "fastad/core/vector.h"], include_dirs=[str(ROOT), numpy.get_include()],
+                      depends=[str(flags.relative_to(ROOT)), "fastad/core/vector.h", *HEADERS.get(name, ())], include_dirs=[str(ROOT), numpy.get_include()],
                       define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
                       extra_compile_args=compile_args + SIMPLER.get(name, []), extra_link_args=link_args)
             for name in (*(f"core/{name}" for name in CORE), "arrays/active", "programs/code")]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-SUITES = {"first": "bench.main_job", "arrays": "bench.arrays", "programs": "bench.programs", "chains": "bench.chains"}
+SUITES = {"first": "bench.main_job", "arrays": "bench.arrays", "programs": "bench.programs", "compiled": "bench.compiled",
+          "chains": "bench.chains"}
 
 
 def parsed(arguments=None):

@@ -27,6 +27,8 @@ from fastad.arrays.active cimport Operand, Record
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
 from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row, watching
+from fastad.core.lanes cimport LANES, reverse_lanes, reverse_tangent_lanes, tangent_lanes
+from fastad.core.schedule cimport Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, schedule_of
 from fastad.core.sweeps cimport (
     give_back, reverse_sweep, reverse_tangent_sweep, tangent_sweep, zeros,
 )
@@ -72,6 +74,7 @@ cdef enum:
     SHORT = 2000           # instructions
     WINDOW = 256           # instructions after which guards are looked at, while the values are at hand
     SPARE = 4              # workspaces that are kept for the next calls
+    MOST_BY_LANES = 1 << 21      # instructions, each of which takes 64 bytes for the seeds of a sweep
 
 
 cdef enum Stop:
@@ -86,6 +89,7 @@ cdef enum Stop:
 cdef struct Leaf:
     int kind                # SCALAR or ARRAY
     int32_t number          # place of a slot, or storage
+    int32_t order           # among the scalars
 
 
 cdef struct Check:          # a guard, in few bytes: there may be as many as instructions
@@ -170,10 +174,15 @@ cdef class Code:
     cdef public bint draws
     cdef public bint is_number           # the result of the path is one number or array, which changes
     cdef public int32_t value_slot       # the slot of the path's result if that is a float, else -1
+    cdef list scheduled                  # the Schedule, once it is made
+    cdef int replays                     # before that
+    cdef int second_known                # whether all second partials have a rule; -1: not looked at yet
 
     def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0, bint pauses=False):
         cdef Py_ssize_t k, storages
         cdef int64_t i
+        cdef int32_t scalars = 0
+        self.scheduled, self.second_known = [], -1
         self.tape, self.inputs, self.outputs = tape, inputs, without_copies(tape, outputs) if start else outputs
         self.n, self.records = tape.c.n, len(tape.records)
         self.callbacks, self.kept, self.live, self.fixed, self.refreshed = [], [], [], [], []
@@ -190,7 +199,8 @@ cdef class Code:
             if type(x) is Operand:
                 self.leaves[k].kind, self.leaves[k].number = ARRAY, (<Operand>x).number
             else:
-                self.leaves[k].kind, self.leaves[k].number = SCALAR, <int32_t>self.place(x)
+                self.leaves[k].kind, self.leaves[k].number, self.leaves[k].order = SCALAR, <int32_t>self.place(x), scalars
+                scalars += 1
         self.scalars_only = True
         for record in tape.records:
             if type(record) is Tracked and record.draws:
@@ -490,14 +500,30 @@ cdef class Code:
         return self.scalars_only and all([isinstance(x, (int, Plain)) for x in self.outputs])
 
     @property
-    def has_no_arrays(self):
-        """Whether there is no array at all, not even to read elements from."""
-        return not self.tape.storages
+    def numeric_product(self):
+        """Whether they give products with its Hessian: where there are arrays, other ways do without rules of second partials."""
+        cdef int64_t i
+        if self.second_known < 0:
+            self.second_known = True
+            for i in range(self.c.n if self.tape.storages else 0):
+                if self.c.opcode[i] == OP_SPECIAL and special_row(self.c.b[i]).unknown_second:
+                    self.second_known = False
+        return self.numeric and self.second_known
+
+    @property
+    def takes_lanes(self):
+        """Whether sweeps of several seeds have the memory they need."""
+        return self.numeric and self.n <= MOST_BY_LANES
+
+    @property
+    def schedule(self):
+        """The Schedule, None as long as there is none."""
+        return self.scheduled[0] if self.scheduled else None
 
     @property
     def nbytes(self):
-        """Bytes of the instructions and of a workspace."""
-        return 17 * self.n + 8 * self.n + self.bytes
+        """Bytes of the instructions, of the schedule and of a workspace."""
+        return 17 * self.n + 8 * self.n + self.bytes + sum([schedule.nbytes for schedule in self.scheduled])
 
     def live_arrays(self):
         """Whether the user's arrays are still where and what they were."""
@@ -506,7 +532,8 @@ cdef class Code:
                 return False
         return True
 
-    cdef Workspace workspace(self):
+    cdef Workspace workspace(self, bint plain=False):
+        """A workspace for one replay, by the schedule if there is one and not `plain`."""
         cdef Workspace ws = None
         if self.pool:
             try:
@@ -515,7 +542,9 @@ cdef class Code:
                 pass           # another thread took it
         if ws is None:
             ws = Workspace()
-        if ws.code is not self:
+        schedule = None if plain else schedule_for(self)
+        if ws.code is not self or ws.schedule is not schedule:
+            ws.schedule = schedule
             ws.enter(self, 0)
         return ws
 
@@ -580,6 +609,8 @@ cdef class Workspace:
     cdef char* memory
     cdef char* aligned
     cdef int64_t bytes
+    cdef Schedule schedule     # what computes the values; None: the interpreter
+    cdef bint complete         # every value is at its place, not only those that are wanted
     cdef int64_t at            # the instruction of the tape where a guard did not hold
     cdef object found          # shapes and types of the result that stopped a replay
     cdef dict lent             # by storage: the caller's array that it is in this replay
@@ -587,7 +618,7 @@ cdef class Workspace:
     cdef dict views            # by operand: arrays for instructions that call Python
 
     def __cinit__(self):
-        self.views, self.lent, self.given = {}, {}, {}
+        self.views, self.lent, self.given, self.complete = {}, {}, {}, True
 
     def __dealloc__(self):
         free(self.v)
@@ -597,6 +628,7 @@ cdef class Workspace:
     cdef int enter(self, Code code, int64_t first) except -1:
         """Goes on with another path, whose instructions before `first` are those of the one so far."""
         cdef Py_ssize_t k, storages = len(code.tape.storages) + len(code.extra)
+        cdef int64_t bytes
         cdef char* memory
         cdef char* aligned
         if code.c.n > self.slots:
@@ -609,15 +641,18 @@ cdef class Workspace:
             if data == NULL:
                 raise MemoryError(f"no memory for a replay with {storages} arrays")
             self.data, self.storages = data, storages
-        if code.bytes > self.bytes or (self.memory == NULL and storages):
-            memory = <char*>malloc(code.bytes + ALIGNMENT)
+        if first:
+            self.schedule = None
+        bytes = code.bytes if self.schedule is None else self.schedule.plan.end * sizeof(double)
+        if bytes > self.bytes or (self.memory == NULL and storages):
+            memory = <char*>malloc(bytes + ALIGNMENT)
             if memory == NULL:
-                raise MemoryError(f"no memory for the arrays of a replay ({code.bytes} bytes)")
+                raise MemoryError(f"no memory for the arrays of a replay ({bytes} bytes)")
             aligned = memory + (ALIGNMENT - <size_t>memory % ALIGNMENT)
             if self.memory != NULL:
                 memcpy(aligned, self.aligned, self.bytes)
                 free(self.memory)
-            self.memory, self.aligned, self.bytes = memory, aligned, code.bytes
+            self.memory, self.aligned, self.bytes = memory, aligned, bytes
         if self.views:
             self.views = {}
         for k in range(storages):
@@ -631,6 +666,8 @@ cdef class Workspace:
         first = code.place(first)
         memcpy(self.v + first, code.c.v + first, (code.c.n - first) * sizeof(double))
         self.code = code
+        if self.schedule is not None:
+            load_constants(&self.schedule.plan, <double*>self.aligned)
         return 0
 
     cdef int make_results(self, Code code) except -1:
@@ -730,6 +767,11 @@ cdef class Workspace:
         """Goes on to a place; 0 if a guard does not hold, and then `self.at` is its instruction."""
         cdef CodeView view = self.code.view()
         cdef Stop stop
+        if self.schedule is not None:
+            return run_schedule(self, at)
+        if not self.complete:
+            at[0] = Position(0, 0, 0)           # it came from a schedule, which leaves nothing to go on from
+            self.complete = True
         while True:
             if self.code.short:
                 stop = run(&view, self.v, self.data, at, end)
@@ -826,21 +868,29 @@ cdef bint all_hold(const CodeView* code, const Window* w, const double* v) noexc
     return not failed and w.value == 0
 
 
+cdef bint checked(const CodeView* code, const Window* w, const double* v, Position* at) noexcept nogil:
+    """Whether the guards of a window hold from number at.check on; goes on to the next window's or the first that does not."""
+    cdef int32_t last = w.first + w.less + w.less_equal + w.equal + w.value
+    if at.check != w.first or not all_hold(code, w, v):
+        while at.check < last:
+            if not holds(code, at.check, v):
+                return False
+            at.check += 1
+    at.check = last
+    return True
+
+
 cdef Stop run(const CodeView* code, double* v, char** data, Position* at, int64_t end) noexcept nogil:
     """Goes on to a place where a window ends. Where it does not get there, `at` says where it stopped: at.i, or at guard at.check if that MISSED."""
     cdef const Window* w
-    cdef int32_t record, last
+    cdef int32_t record
     cdef int k
     while True:
         w = &code.windows[at.window]
         run_scalars(code.t, v, data, at.i, w.end)
-        last = w.first + w.less + w.less_equal + w.equal + w.value
-        if at.check != w.first or not all_hold(code, w, v):
-            while at.check < last:
-                if not holds(code, at.check, v):
-                    return MISSED
-                at.check += 1
-        at.check, at.i = last, w.end
+        if not checked(code, w, v, at):
+            return MISSED
+        at.i = w.end
         if at.i == end:
             return FINISHED
         if w.stops:
@@ -868,9 +918,9 @@ cdef class Replay:
     cdef readonly int64_t at       # the instruction it stopped at; the length of the path if none
     cdef readonly object outcome   # what the guard found there
 
-    def __cinit__(self, Code code):
+    def __cinit__(self, Code code, bint plain=False):
         self.code = code
-        self.ws = code.workspace()
+        self.ws = code.workspace(plain)
         self.at = 0
 
     cdef int put(self, Py_ssize_t k, x) except -1:
@@ -879,7 +929,7 @@ cdef class Replay:
         if leaf.kind == SCALAR:
             self.ws.v[leaf.number] = x
         elif type(x) is ndarray and PyArray_IS_C_CONTIGUOUS(<ndarray>x) and PyArray_ISBEHAVED_RO(<ndarray>x):
-            if PyArray_NBYTES(<ndarray>x) >= LARGE and self.code.lends:
+            if PyArray_NBYTES(<ndarray>x) >= LARGE and self.code.lends and self.ws.schedule is None:
                 self.ws.lend(leaf.number, <ndarray>x)
             else:
                 memcpy(self.ws.data[leaf.number], PyArray_DATA(<ndarray>x), PyArray_NBYTES(<ndarray>x))
@@ -924,8 +974,12 @@ cdef class Replay:
 
     def reverse(self, list outputs, list adjoints, list inputs):
         """Adjoints of inputs (indices of leaves) for adjoints of outputs (slots, -1 for a constant): arrays and floats."""
-        cdef Sweep sweep = Sweep(self.ws)
-        cdef int64_t i = sweep.t.n
+        cdef Sweep sweep
+        cdef int64_t i
+        if self.ws.schedule is not None:
+            return scheduled_reverse(self.ws, outputs, adjoints, inputs)
+        sweep = Sweep(self.ws)
+        i = sweep.t.n
         for slot, w in zip(outputs, adjoints):
             if slot >= 0:
                 sweep.w[self.code.place(<int64_t>slot)] += <double>w
@@ -947,27 +1001,48 @@ cdef class Replay:
         return [sweep.w[self.code.place(<int64_t>slot)] if slot >= 0 else 0.0 for slot in outputs]
 
     def product(self, list inputs, list tangents, int64_t output):
-        """The Hessian of an output (a slot, -1 for a constant) times tangents of inputs; for paths without arrays."""
-        cdef Sweep t = Sweep(self.ws)
-        cdef Sweep w = Sweep(self.ws)
-        cdef Sweep s = Sweep(self.ws)
+        """The Hessian of an output (a slot, -1 for a constant) times tangents of inputs."""
+        cdef Sweep t, w, s
         cdef int64_t stopped
+        if self.code.tape.storages:
+            return product_by_lanes(self, inputs, tangents, output)
         if output < 0:
             return [0.0] * len(inputs)
+        t, w, s = Sweep(self.ws), Sweep(self.ws), Sweep(self.ws)
         t.seed(self.code, inputs, tangents)
         w.w[self.code.place(output)] = 1.0
         with nogil:
             tangent_sweep(&t.t, t.w, behind_inputs(&t.t, 0), t.t.n, NULL)
             stopped = reverse_tangent_sweep(&t.t, t.w, w.w, s.w, 0, t.t.n)
-        if stopped >= 0:
-            from fastad.errors import no_second_rule
-            raise no_second_rule(t.t.b[stopped])
+        check_second(&t.t, stopped)
         return s.collect(self.code, inputs)
+
+    # Several seeds at a time.
+
+    def columns(self, list inputs, list outputs):
+        """The Jacobian of outputs (slots, -1 for a constant) by all elements of inputs (indices of leaves), by tangents: an array."""
+        return columns_of(self, inputs, outputs)
+
+    def rows(self, list inputs, list outputs):
+        """The same by adjoints."""
+        return rows_of(self, inputs, outputs)
+
+    def curvature(self, list inputs, int64_t output):
+        """The Hessian of an output (a slot, -1 for a constant) by all elements of inputs (indices of leaves): an array."""
+        return curvature_of(self, inputs, output)
 
     @property
     def length(self):
         """Number of instructions of the path it is on."""
         return self.code.n
+
+
+cdef int check_second(const CTape* t, int64_t stopped) except -1:
+    """TraceError for the instruction, if any, that a reverse-tangent sweep stopped at."""
+    if stopped >= 0:
+        from fastad.errors import no_second_rule
+        raise no_second_rule(t.b[stopped])
+    return 0
 
 
 cdef int64_t behind_inputs(const CTape* t, int64_t i) noexcept nogil:
@@ -989,6 +1064,7 @@ cdef class Sweep:
     def __cinit__(self, Workspace ws):
         cdef Code code = ws.code
         cdef ndarray array
+        complete(ws)
         self.t = code.c
         self.t.v = ws.v
         self.w = zeros(max(code.c.n, <int64_t>1))
@@ -1169,5 +1245,7 @@ cdef object leaf_value(Workspace ws, x):
     return ws.v[ws.code.place(<int64_t>x)]
 
 
+include "scheduled.pxi"
+include "seeds.pxi"
 include "shortcut.pxi"
 include "onestep.pxi"

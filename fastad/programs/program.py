@@ -28,6 +28,7 @@ from .signature import Arguments
 MAX_INSTANCES = 64       # of a class whose method is a program, for which paths are kept
 MAX_PATHS = 256          # per signature; the one not used for longest makes room
 FORGOTTEN = 1 << 20      # bytes of arrays from which on a path lets go of their values, and a derivative runs it once more for them
+FEWEST_SEEDS = 3         # from which a sweep of several at a time is the faster one
 PATIENCE = 64            # misses in a row, or more misses than hits after that, before a signature runs eagerly
 
 
@@ -64,8 +65,11 @@ class Paths:
 
     # ---- replaying ----
 
-    def run(self, kind, differentiated, arguments):
-        """(Code, Replay at its end) for these arguments; _RunEagerly if they must be computed without a program."""
+    def run(self, kind, differentiated, arguments, plain=False):
+        """(Code, Replay at its end) for these arguments; _RunEagerly if they must be computed without a program.
+
+        `plain` is for sweeps over the instructions as they are, which want the value of each.
+        """
         if self.reason is not None:
             raise _RunEagerly
         pause = kind in ("reverse", "tangent", "product")     # what is behind the path waits for seeds
@@ -76,7 +80,7 @@ class Paths:
         while True:
             target = self.code_for(code, kind, differentiated, arguments)
             states = self.generator_states(target, {})
-            replay = Replay(target)
+            replay = Replay(target, plain)
             replay.start(arguments.leaves)
             held = replay.go_on(0, pause)
             while not held and replay.at < code.n:
@@ -124,7 +128,7 @@ class Paths:
                     "a single number for a gradient; use jacobian for several" if kind in ("gradient", "product") else
                     "made of numbers and arrays for a derivative"))
             raise _RunEagerly            # the eager transform says what is wrong
-        if code.numeric and (kind != "product" or code.has_no_arrays):
+        if code.numeric_product if kind == "product" else code.numeric:
             return code
         found = code.owner.derived.get((kind, differentiated))
         if found is None:
@@ -572,6 +576,8 @@ class Program(Replayed):
             "replays": sum(p.counts.replays for p in paths), "guard_misses": sum(max(0, p.counts.misses - 1) for p in paths),
             "instructions": sum(code.n for code in codes), "guards": sum(code.guards for code in codes),
             "slots": sum(code.n for code in codes), "bytes": sum(code.nbytes for code in codes),
+            "scheduled": sum(code.n for code in codes if code.schedule is not None),
+            "runs": sum(code.schedule.runs for code in codes if code.schedule is not None),
             "python_calls": sorted({name for code in codes for name in code.callbacks}),
             "eager": [p.reason for p in paths if p.reason is not None],
         })
@@ -667,7 +673,7 @@ def _tangent(code, replay, chosen, tangents, kind="tangent"):
     """Tangents of the results (for "product" of the gradient) for tangents of the chosen inputs."""
     if code.numeric and kind == "tangent":
         return replay.tangent(list(chosen.inputs), tangents, [x if isinstance(x, int) else -1 for x in code.outputs])
-    if code.numeric and code.has_no_arrays:
+    if code.numeric_product:
         return replay.product(list(chosen.inputs), tangents, code.outputs[0] if isinstance(code.outputs[0], int) else -1)
     seeds = [_full(code, code.inputs[k], t) for k, t in zip(chosen.inputs, tangents)]
     results = _sweep(code, replay, chosen, seeds)
@@ -696,7 +702,7 @@ def _full(code, x, w):
 
 def _jvp(paths, chosen, tangents):
     directions = chosen.flatten_like("jvp", "tangents", tangents)
-    code, replay = paths.run("tangent", chosen.inputs, chosen.arguments)
+    code, replay = paths.run("tangent", chosen.inputs, chosen.arguments, True)
     value = replay.result(code.outputs)
     tangent = _tangent(code, replay, chosen, directions)
     replay.finish()
@@ -725,7 +731,7 @@ def _vjp(paths, chosen):
 
 def _hvp(paths, chosen, tangents):
     directions = chosen.flatten_like("hvp", "tangents", tangents)
-    code, replay = paths.run("product", chosen.inputs, chosen.arguments)
+    code, replay = paths.run("product", chosen.inputs, chosen.arguments, True)
     product = chosen.rebuild(_tangent(code, replay, chosen, directions, "product"))
     replay.finish()
     return product[0] if len(chosen.parts) == 1 else product
@@ -736,9 +742,14 @@ def _jacobian(paths, chosen, mode):
     first = paths.last if paths.last is not None else paths.record(chosen.arguments, None)
     n, m = _leaves.count(leaves), _count(first.outputs)
     kind = "tangent" if mode == "forward" or (mode == "auto" and n < m) else "reverse"
-    code, replay = paths.run(kind, chosen.inputs, chosen.arguments)
+    several = (n if kind == "tangent" else m) >= FEWEST_SEEDS
+    code, replay = paths.run(kind, chosen.inputs, chosen.arguments, several or kind == "tangent")
     value = replay.result(code.outputs)
-    if kind == "tangent":
+    if several and code.takes_lanes:
+        slots = [slot for x, y in zip(code.outputs, value) for slot in ([x] if isinstance(x, int) else [-1] * _leaves.count([y]))]
+        matrix = (replay.columns if kind == "tangent" else replay.rows)(list(chosen.inputs), slots)
+        blocks = _leaves.blocks_of(matrix, value, leaves)
+    elif kind == "tangent":
         columns = [_tangent(code, replay, chosen, unit) for unit in _leaves.units(leaves)]
         blocks = _leaves.blocks(value, leaves, columns=columns)
     else:
@@ -750,10 +761,15 @@ def _jacobian(paths, chosen, mode):
 
 def _hessian(paths, chosen):
     leaves = chosen.leaves
-    code, replay = paths.run("product", chosen.inputs, chosen.arguments)
-    columns = [_tangent(code, replay, chosen, unit, "product") for unit in _leaves.units(leaves)]
+    code, replay = paths.run("product", chosen.inputs, chosen.arguments, True)
+    if code.takes_lanes and code.numeric_product and _leaves.count(leaves) >= FEWEST_SEEDS:
+        matrix = replay.curvature(list(chosen.inputs), code.outputs[0] if isinstance(code.outputs[0], int) else -1)
+        blocks = _leaves.blocks_of(matrix, leaves, leaves)
+    else:
+        columns = [_tangent(code, replay, chosen, unit, "product") for unit in _leaves.units(leaves)]
+        blocks = _leaves.blocks(leaves, leaves, columns=columns)
     replay.finish()
-    return chosen.rebuild([chosen.rebuild(row) for row in _leaves.blocks(leaves, leaves, columns=columns)])
+    return chosen.rebuild([chosen.rebuild(row) for row in blocks])
 
 
 def _count(outputs):

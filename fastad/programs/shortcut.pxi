@@ -69,7 +69,7 @@ cdef class Shortcut:
             leaf = &target.leaves[k]
             if leaf.kind == SCALAR:
                 ws.v[leaf.number] = PyFloat_AS_DOUBLE(x)
-            elif PyArray_NBYTES(<ndarray>x) >= LARGE and target.lends:
+            elif PyArray_NBYTES(<ndarray>x) >= LARGE and target.lends and ws.schedule is None:
                 ws.lend(leaf.number, <ndarray>x)
             else:
                 memcpy(ws.data[leaf.number], PyArray_DATA(<ndarray>x), PyArray_NBYTES(<ndarray>x))
@@ -105,13 +105,18 @@ cdef class Shortcut:
 
     cdef list swept(self, Workspace ws):
         """The gradient by a numeric reverse sweep."""
-        cdef Sweep sweep = Sweep(ws)
-        cdef int64_t i = sweep.t.n
+        cdef Sweep sweep
+        cdef int64_t i
+        cdef list inputs = list(range(self.first, self.first + leaf_count(self.layouts[self.chosen])))
+        if ws.schedule is not None:
+            return scheduled_reverse(ws, [ws.code.value_slot], [1.0], inputs)
+        sweep = Sweep(ws)
+        i = sweep.t.n
         sweep.w[ws.code.place(ws.code.value_slot)] = 1.0
         with nogil:
             while i > 0:
                 i = reverse_sweep(&sweep.t, sweep.w, 0, i, sweep.data)
-        return sweep.collect(ws.code, list(range(self.first, self.first + leaf_count(self.layouts[self.chosen]))))
+        return sweep.collect(ws.code, inputs)
 
 
 @cython.final
