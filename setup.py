@@ -24,8 +24,8 @@ SANITIZE = os.environ.get("FASTAD_SANITIZE", "")
 # In the sweeps the rare rows stay out of the loops.
 SIMPLER = {} if DEBUG or sys.platform == "win32" else {
     "core/special": ["-O1", "-fno-inline"], "core/sweeps": ["-fno-inline-functions-called-once"]}
-HEADERS = {"core/schedule": ["fastad/core/dots.h"], "core/lanes": ["fastad/core/lanes.h"]}
-CORE = ("tape", "scalar", "functions", "nested", "sweeps", "schedule", "lanes", "special")
+HEADERS = {"core/schedule": ["fastad/core/dots.h"], "core/seeds": ["fastad/core/seeds.h"]}
+CORE = ("tape", "scalar", "functions", "nested", "sweeps", "schedule", "seeds", "special")
 
 
 def load_generator():

@@ -21,7 +21,7 @@ SWEEPS = {
                "special_reverse_tangent"],
     "schedule": ["load_constants", "run_forward", "copy_kept", "run_reverse", "begin", "simplify", "count_uses", "join_chains",
                  "place_first", "emit", "*_loop", "*_block"],
-    "lanes": ["tangent_lanes", "reverse_lanes", "reverse_tangent_lanes"],
+    "seeds": ["tangent_lanes", "reverse_lanes", "reverse_tangent_lanes"],
     "scalar": ["value_of", "value_by_opcode", "special_operands", "special_row", "current_tape"],
     "special": ["*_value", "*_first", "*_second"],
 }

@@ -27,7 +27,7 @@ from fastad.arrays.active cimport Operand, Record
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
 from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row, watching
-from fastad.core.lanes cimport LANES, reverse_lanes, reverse_tangent_lanes, tangent_lanes
+from fastad.core.seeds cimport LANES, reverse_lanes, reverse_tangent_lanes, tangent_lanes
 from fastad.core.schedule cimport Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, schedule_of
 from fastad.core.sweeps cimport (
     give_back, reverse_sweep, reverse_tangent_sweep, tangent_sweep, zeros,

@@ -12,7 +12,7 @@ from fastad.core.generated.opcodes cimport *
 from fastad.core.scalar cimport Special, has_derivative, special_operands, special_row
 from fastad.core.tape cimport OP_GATHER, OP_SPECIAL, CTape
 
-cdef extern from "fastad/core/lanes.h":
+cdef extern from "fastad/core/seeds.h":
     void fastad_lanes_add(double* w, const double* f, double p) noexcept nogil
     void fastad_lanes_combine(double* t, const double* f, double p, const double* g, double q) noexcept nogil
     bint fastad_lanes_are_zero(const double* w) noexcept nogil

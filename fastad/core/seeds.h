@@ -1,8 +1,8 @@
 /* One instruction of a sweep over several seeds: its eight lanes stand side by side. In the products of the chain rule zero wins over
  * infinity and NaN; where the partial is finite and the lanes' numbers are, that needs no look at them.
  */
-#ifndef FASTAD_LANES_H
-#define FASTAD_LANES_H
+#ifndef FASTAD_SEEDS_H
+#define FASTAD_SEEDS_H
 
 #include "fastad/core/vector.h"
 
@@ -18,7 +18,7 @@ static FASTAD_ALWAYS_INLINE void fastad_lanes_add(double *FASTAD_RESTRICT w, con
     int l;
     if (p == 0.0) return;
     if (p - p == 0.0) for (l = 0; l < FASTAD_LANES; l++) w[l] += p * f[l];
-    else for (l = 0; l < FASTAD_LANES; l++) w[l] += FASTAD_MULZ(p, f[l]);
+    else for (l = 0; l < FASTAD_LANES; l++) w[l] += fastad_mulz_of_double(p, f[l]);
 }
 
 /* t = p * f + q * g */
