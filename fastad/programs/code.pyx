@@ -26,6 +26,7 @@ from numpy cimport (
 from fastad.arrays.active cimport Operand, Record
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
+from fastad.core.lanes cimport Check, Path, lowered
 from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row, watching
 from fastad.core.seeds cimport LANES, reverse_lanes, reverse_tangent_lanes, tangent_lanes
 from fastad.core.schedule cimport Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, schedule_of
@@ -90,14 +91,6 @@ cdef struct Leaf:
     int kind                # SCALAR or ARRAY
     int32_t number          # place of a slot, or storage
     int32_t order           # among the scalars
-
-
-cdef struct Check:          # a guard, in few bytes: there may be as many as instructions
-    int32_t place           # it stands before the instruction there
-    int32_t a
-    int32_t b
-    uint8_t op
-    uint8_t expected        # of a comparison; another number is on the tape
 
 
 cdef struct Window:         # a stretch of instructions, and the guards in it
@@ -1249,3 +1242,4 @@ include "scheduled.pxi"
 include "seeds.pxi"
 include "shortcut.pxi"
 include "onestep.pxi"
+include "rows.pxi"

@@ -39,13 +39,14 @@ class _RunEagerly(Exception):
 class _Branches:
     """What the recorder keeps with a Code: where it branched off, and what branched off from it."""
 
-    __slots__ = ("parent", "fork", "siblings", "derived", "used")
+    __slots__ = ("parent", "fork", "siblings", "derived", "lanes", "used")
 
     def __init__(self):
         self.parent = None                # the Code whose instructions before `fork` are this one's
         self.fork = 0
         self.siblings: dict = {}          # by instruction: {outcome of the guard: Code}
         self.derived: dict = {}           # by kind and inputs: Code
+        self.lanes: dict = {}             # by inputs: Lanes, for maps
         self.used = 0
 
 
@@ -433,6 +434,23 @@ class Program(Replayed):
         primals = transforms._tuple("hvp", primals)
         return self._replayed("hvp", range(len(primals)), primals, {}, lambda paths, chosen: _hvp(paths, chosen, tangents),
                               lambda f: transforms.hvp(f, primals, tangents))
+
+    def map(self, *batched: Any, what: str = "value_and_grad", in_axes: Any = 0, argnums: int | Sequence[int] = 0, threads: int = 1,
+            progress: bool = False, **kwargs: Any) -> Any:
+        """The same as calling `what` for every entry along the batch axis of the arguments: its results, each stacked along axis 0.
+
+        batched   arguments whose arrays have one entry per row; an array of one dimension is a float in each row
+        what      "value", "grad", "value_and_grad", "jacobian" or "hessian"
+        in_axes   the batch axis: one for all arguments, or a tuple with an entry per argument, which may be a pytree like the argument;
+                  None for what all rows share, as keyword arguments are
+        threads   how many work at once; results do not depend on it
+        progress  whether to show a bar, by tqdm or rich
+
+        An exception is that of the first row that raises, with its number as a note. ValueError for batches of different lengths, and
+        for results of different shapes.
+        """
+        from .mapping import map_rows
+        return map_rows(self, _Chosen.of, _RunEagerly, batched, what, in_axes, argnums, threads, progress, kwargs)
 
     def _replayed(self, transform, argnums, args, kwargs, replayed, eager=None):
         """What `replayed(paths, chosen arguments)` gives; where there is no program for this call, the eager transform of f."""
