@@ -22,7 +22,7 @@ from ..pytrees import NUMBER, flatten, unflatten, unflatten_derivatives
 from .captures import Captures
 from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, first_difference, outcome_recorded
 from .draws import Streams
-from .recording import derive, record_path
+from .recording import derive, note_lines, record_path
 from .signature import Arguments
 
 MAX_INSTANCES = 64       # of a class whose method is a program, for which paths are kept
@@ -53,6 +53,7 @@ class Paths:
     def __init__(self, f, captures, key, kept):
         self.f, self.captures, self.key, self.kept = f, captures, key, kept
         self.held = Captures(None, kept) if kept else None         # what the arguments that are objects hold
+        self.example: Arguments | None = None     # a call of this signature of which all inputs are numbers
         self.codes: list[Code] = []
         self.last: Code | None = None
         self.reason: str | None = None    # why this signature runs eagerly
@@ -153,14 +154,26 @@ class Paths:
         return found
 
     def path_for(self, arguments):
-        """The Code of the path that these arguments take, for looking at; also where the function runs eagerly."""
+        """The Code of the path that these arguments take, with lines, for looking at; also where the function runs eagerly."""
         try:
             code, replay = self.run("value", (), arguments)
         except _RunEagerly:
             with scalar.Suspended():
                 return record_path(self.f, arguments, self.captured())
         replay.finish()
+        self.note_lines(code)
         return code
+
+    def note_lines(self, code):
+        """Finds the user's lines of a path that was recorded without them."""
+        if self.f is None or self.example is None or code.tape.has_places:
+            return
+        streams = self.streams()
+        try:
+            with scalar.Suspended():
+                note_lines(code, self.f, self.example, self.captured())
+        finally:
+            streams.restore()
 
     def captured(self):
         """What is known of what f has captured, and of what the arguments hold."""
@@ -212,7 +225,7 @@ class Paths:
         checksums = [known.checksums() for known in captured]
         try:
             with scalar.Suspended():
-                code = record_path(self.f, arguments, captured, beside)
+                code = record_path(self.f, arguments, captured, beside, not arguments.only_numbers)
         except TraceError as error:
             streams.restore()
             self.give_up(str(error))
@@ -230,6 +243,8 @@ class Paths:
         for known in captured:
             known.settle()
         _prepare(code)
+        if self.example is None and arguments.only_numbers:
+            self.example = arguments
         return self.publish(code)
 
     def restore(self, found, last):
@@ -542,11 +557,12 @@ class Program(Replayed):
             return draw(self._listing(args, kwargs), format)
         from .listing import list_path
         with self._lock:
-            known = [(key, paths.last) for key, paths in self._paths.items() if paths.last is not None]
+            known = [(paths, paths.last) for paths in self._paths.values() if paths.last is not None]
         if not known:
             return draw(self._listing(args, kwargs), format)
-        key, code = known[-1]
-        listing = list_path(code, self._name, self._f, key)
+        paths, code = known[-1]
+        paths.note_lines(code)
+        listing = list_path(code, self._name, self._f, paths.key)
         assert listing is not None
         return draw(listing, format)
 
@@ -617,6 +633,9 @@ class Program(Replayed):
         if not any(paths.codes for paths in signatures):
             raise TypeError(f"{self._name} can not be saved: nothing is recorded yet; call it first, with arguments of every "
                             "kind and path that the file is to have")
+        for paths in signatures:
+            for code in list(paths.codes):
+                paths.note_lines(code)
         try:
             prefix, arrays = files.encode(self._name, self._fast_math, [paths for paths in signatures if paths.codes])
         except TypeError as error:
