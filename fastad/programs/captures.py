@@ -378,8 +378,10 @@ def _is_data(value):
     return _is_data_type(type(value)) and not isinstance(value, types.FunctionType)
 
 
+@functools.lru_cache(1024)
 def _chains(code):
     """Names that a code object reads, each with the attributes read of it: [("global", "config"), "rate"]."""
+    found: list[list[Any]] = []
     chain: list[Any] = []
     for step in dis.get_instructions(code):
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
@@ -394,7 +396,8 @@ def _chains(code):
         else:
             new = None
         if chain:
-            yield chain
+            found.append(chain)
         chain = [new] if new is not None else []
     if chain:
-        yield chain
+        found.append(chain)
+    return found
