@@ -1040,5 +1040,6 @@ cdef object leaf_value(Workspace ws, x):
     return ws.v[ws.code.place(<int64_t>x)]
 
 
+include "contents.pxi"
 include "shortcut.pxi"
 include "onestep.pxi"
