@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from . import math
 from ._version import __version__ as __version__
-from .checking import check_derivatives
 from .debugging import debug
 from .errors import FormatError, GuardError, TraceError
 from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, stop_gradient, trace, value_and_grad, vjp
@@ -16,10 +15,11 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import numpy as numpy
+    from .checking import check_derivatives
     from .programs.program import load, record
 else:
     # What is imported when it is first asked for: not everybody records programs.
-    _LATE = {"numpy": ".numpy", "record": ".programs.program", "load": ".programs.program"}
+    _LATE = {"numpy": ".numpy", "check_derivatives": ".checking", "record": ".programs.program", "load": ".programs.program"}
 
     def __getattr__(name):
         if name not in _LATE:

@@ -27,6 +27,13 @@ class Single:
     operand: Any
     def __init__(self, operand: Any) -> None: ...
 
+class Contents:
+    version: int
+    arrays: list[NDArray[Any]]
+    def __init__(self, arrays: list[NDArray[Any]]) -> None: ...
+    def unchanged(self) -> bool: ...
+    def renew(self) -> bool: ...
+
 class OneStep:
     tape: Tape
     arrays: list[NDArray[Any]]

@@ -55,6 +55,7 @@ cnp.import_array()
 include "../core/generated/value.pxi"
 include "kernels.pxi"
 include "lowering.pxi"
+include "guards.pxi"
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(type subtype, cnp.dtype descr, int nd, const cnp.npy_intp* dims, const cnp.npy_intp* strides,
@@ -97,10 +98,9 @@ cdef struct Window:         # a stretch of instructions, and the guards in it
     int64_t end             # place
     bint stops              # behind it is an instruction that guards must not pass: an array instruction or a put
     int32_t first           # of its guards
-    int32_t less            # how many of each kind
-    int32_t less_equal
-    int32_t equal
-    int32_t value
+    int32_t last            # behind them
+    int32_t[6] counts       # how many of each kind there are: those that were less, not less, less or equal ...
+    bint by_itself          # one of them is no comparison, and so they are looked at one by one
 
 
 cdef struct CodeView:       # what the interpreter reads of a Code
@@ -111,9 +111,7 @@ cdef struct CodeView:       # what the interpreter reads of a Code
     const int32_t* check_origins
     const double* recorded          # values on the tape
     const Window* windows
-    const int32_t* a
-    const int32_t* b
-    const uint8_t* expected
+    const int32_t* pairs
 
 
 @cython.final
@@ -140,9 +138,7 @@ cdef class Code:
     cdef int32_t* check_origins          # their instructions on the tape
     cdef Window* windows
     cdef int64_t window_count
-    cdef int32_t* sorted_a               # the guards' operands once more, by kind within each window
-    cdef int32_t* sorted_b
-    cdef uint8_t* sorted_expected
+    cdef int32_t* pairs                  # the guards' operands once more, by kind within each window
     cdef bint lends                      # a replay may read the caller's arrays where they are: it is over when the call is
     cdef readonly bint pauses            # replays stop at `start`, and what is behind may run several times
     cdef readonly int64_t chains         # kernels that are several made one
@@ -229,9 +225,7 @@ cdef class Code:
         free(self.checks)
         free(self.check_origins)
         free(self.windows)
-        free(self.sorted_a)
-        free(self.sorted_b)
-        free(self.sorted_expected)
+        free(self.pairs)
 
     cdef int arrange(self) except -1:
         """Sets the guards apart from the instructions."""
@@ -241,10 +235,8 @@ cdef class Code:
             checks += OP_GUARD_LESS <= t.opcode[i] <= OP_GUARD_VALUE
         self.short = self.n < SHORT
         self.checks, self.check_origins = <Check*>malloc((checks + 1) * sizeof(Check)), <int32_t*>malloc((checks + 1) * sizeof(int32_t))
-        self.sorted_a, self.sorted_b = <int32_t*>malloc((checks + 1) * sizeof(int32_t)), <int32_t*>malloc((checks + 1) * sizeof(int32_t))
-        self.sorted_expected = <uint8_t*>malloc(checks + 1)
-        if self.checks == NULL or self.check_origins == NULL or self.sorted_a == NULL or self.sorted_b == NULL \
-                or self.sorted_expected == NULL:
+        self.pairs = <int32_t*>malloc(2 * (checks + 1) * sizeof(int32_t))
+        if self.checks == NULL or self.check_origins == NULL or self.pairs == NULL:
             raise MemoryError(f"no memory for a program of {self.n} instructions")
         self.c = t[0]
         if checks:
@@ -283,18 +275,23 @@ cdef class Code:
 
     cdef void sort_checks(self, Window* w, int32_t end) noexcept:
         """Lists the guards of a window by kind."""
-        cdef int32_t k, n = w.first
-        cdef int op
-        for op in range(OP_GUARD_LESS, OP_GUARD_VALUE + 1):
-            for k in range(w.first, end):
-                if self.checks[k].op == op:
-                    self.sorted_a[n], self.sorted_b[n] = self.checks[k].a, self.checks[k].b
-                    self.sorted_expected[n] = self.checks[k].expected
-                    n += 1
-                    w.less += op == OP_GUARD_LESS
-                    w.less_equal += op == OP_GUARD_LESS_EQUAL
-                    w.equal += op == OP_GUARD_EQUAL
-                    w.value += op == OP_GUARD_VALUE
+        cdef int32_t k
+        cdef int kind
+        cdef int32_t[6] at
+        w.last = end
+        for k in range(w.first, end):
+            if self.checks[k].op == OP_GUARD_VALUE:
+                w.by_itself = True
+            else:
+                w.counts[kind_of(&self.checks[k])] += 1
+        at[0] = w.first
+        for kind in range(1, 6):
+            at[kind] = at[kind - 1] + w.counts[kind - 1]
+        for k in range(w.first, end):
+            if self.checks[k].op != OP_GUARD_VALUE:
+                kind = kind_of(&self.checks[k])
+                self.pairs[2 * at[kind]], self.pairs[2 * at[kind] + 1] = self.checks[k].a, self.checks[k].b
+                at[kind] += 1
 
     cdef int set_apart(self) except -1:
         """Copies the instructions without the guards."""
@@ -338,7 +335,7 @@ cdef class Code:
     cdef CodeView view(self) noexcept nogil:
         cdef CodeView view
         view.t, view.kernels, view.counts, view.checks, view.windows = &self.c, self.kernels, self.counts, self.checks, self.windows
-        view.a, view.b, view.expected = self.sorted_a, self.sorted_b, self.sorted_expected
+        view.pairs = self.pairs
         view.check_origins, view.recorded = self.check_origins, self.tape.c.v
         return view
 
@@ -842,34 +839,33 @@ cdef struct Position:
     int64_t window         # the one it is in
 
 
+cdef inline int kind_of(const Check* check) noexcept nogil:
+    """Place among fastad_fails."""
+    return 2 * (check.op - OP_GUARD_LESS) + (not check.expected)
+
+
 cdef bint all_hold(const CodeView* code, const Window* w, const double* v) noexcept nogil:
     """Whether all guards of a window hold."""
-    cdef const int32_t* a = code.a + w.first
-    cdef const int32_t* b = code.b + w.first
-    cdef const uint8_t* expected = code.expected + w.first
-    cdef int32_t k, n
-    cdef int failed = 0
-    n = w.less
-    for k in range(n):
-        failed |= (v[a[k]] < v[b[k]]) ^ expected[k]
-    a, b, expected, n = a + n, b + n, expected + n, w.less_equal
-    for k in range(n):
-        failed |= (v[a[k]] <= v[b[k]]) ^ expected[k]
-    a, b, expected, n = a + n, b + n, expected + n, w.equal
-    for k in range(n):
-        failed |= (v[a[k]] == v[b[k]]) ^ expected[k]
-    return not failed and w.value == 0
+    cdef const int32_t* pairs = code.pairs + 2 * w.first
+    cdef int kind
+    if w.by_itself:
+        return False
+    for kind in range(6):
+        if w.counts[kind]:
+            if fastad_fails[kind](v, pairs, w.counts[kind]):
+                return False
+            pairs += 2 * w.counts[kind]
+    return True
 
 
 cdef bint checked(const CodeView* code, const Window* w, const double* v, Position* at) noexcept nogil:
     """Whether the guards of a window hold from number at.check on; goes on to the next window's or the first that does not."""
-    cdef int32_t last = w.first + w.less + w.less_equal + w.equal + w.value
     if at.check != w.first or not all_hold(code, w, v):
-        while at.check < last:
+        while at.check < w.last:
             if not holds(code, at.check, v):
                 return False
             at.check += 1
-    at.check = last
+    at.check = w.last
     return True
 
 
@@ -1238,6 +1234,7 @@ cdef object leaf_value(Workspace ws, x):
     return ws.v[ws.code.place(<int64_t>x)]
 
 
+include "contents.pxi"
 include "scheduled.pxi"
 include "seeds.pxi"
 include "shortcut.pxi"

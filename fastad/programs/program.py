@@ -22,7 +22,7 @@ from ..pytrees import NUMBER, flatten, unflatten, unflatten_derivatives
 from .captures import Captures
 from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, first_difference, outcome_recorded, values_noted
 from .draws import Streams
-from .recording import derive, record_path
+from .recording import derive, note_lines, record_path
 from .signature import Arguments
 
 MAX_INSTANCES = 64       # of a class whose method is a program, for which paths are kept
@@ -39,7 +39,7 @@ class _RunEagerly(Exception):
 class _Branches:
     """What the recorder keeps with a Code: where it branched off, and what branched off from it."""
 
-    __slots__ = ("parent", "fork", "siblings", "derived", "lanes", "used")
+    __slots__ = ("parent", "fork", "siblings", "derived", "lanes", "used", "version", "arguments")
 
     def __init__(self):
         self.parent = None                # the Code whose instructions before `fork` are this one's
@@ -48,6 +48,8 @@ class _Branches:
         self.derived: dict = {}           # by kind and inputs: Code
         self.lanes: dict = {}             # by inputs: Lanes, for maps
         self.used = 0
+        self.version = 0                  # of the elements of captured arrays that it is known to be right for
+        self.arguments: Arguments | None = None     # those it was recorded with, where arrays are captured
 
 
 class Paths:
@@ -56,12 +58,14 @@ class Paths:
     def __init__(self, f, captures, key, kept):
         self.f, self.captures, self.key, self.kept = f, captures, key, kept
         self.held = Captures(None, kept) if kept else None         # what the arguments that are objects hold
+        self.example: Arguments | None = None     # a call of this signature of which all inputs are numbers
         self.codes: list[Code] = []
         self.last: Code | None = None
         self.reason: str | None = None    # why this signature runs eagerly
         self.counts = Counts()
         self.counts.valid = True
         self.clock = 0
+        self.looked = self.version        # of captured arrays, when they were last looked at
         self.lock = threading.Lock()
 
     # ---- replaying ----
@@ -76,8 +80,8 @@ class Paths:
         pause = kind in ("reverse", "tangent", "product")     # what is behind the path waits for seeds
         attempts = 0
         code, recorded = self.last, None
-        if code is None or not code.live_arrays():
-            code = recorded = self.record(arguments, None)
+        if code is None or not code.live_arrays() or not self.is_current(code):
+            code = recorded = self.record(arguments, code)
         while True:
             target = self.code_for(code, kind, differentiated, arguments)
             states = self.generator_states(target, {})
@@ -93,6 +97,15 @@ class Paths:
                 self.generator_states(target, states)
                 replay.switch(target)
                 held = replay.go_on(replay.at, pause)
+            if held and not self.is_current(code):
+                for generator, state in states.values():
+                    generator.bit_generator.state = state
+                attempts += 1
+                if attempts > 3:
+                    self.miss("arrays that it has captured change while it runs")
+                    raise _RunEagerly
+                code = recorded = self.record(arguments, code)
+                continue
             if held:
                 self.last, code.owner.used, self.clock = code, self.clock, self.clock + 1
                 if code is not recorded:
@@ -157,18 +170,51 @@ class Paths:
         return found
 
     def path_for(self, arguments):
-        """The Code of the path that these arguments take, for looking at; also where the function runs eagerly."""
+        """The Code of the path that these arguments take, with lines, for looking at; also where the function runs eagerly."""
         try:
             code, replay = self.run("value", (), arguments)
         except _RunEagerly:
             with scalar.Suspended():
                 return record_path(self.f, arguments, self.captured())
         replay.finish()
+        self.note_lines(code)
         return code
+
+    def note_lines(self, code):
+        """Finds the user's lines of a path that was recorded without them."""
+        if self.f is None or self.example is None or code.tape.has_places:
+            return
+        streams = self.streams()
+        try:
+            with scalar.Suspended():
+                note_lines(code, self.f, self.example, self.captured())
+        finally:
+            streams.restore()
 
     def captured(self):
         """What is known of what f has captured, and of what the arguments hold."""
         return [known for known in (self.captures, self.held) if known is not None]
+
+    @property
+    def version(self):
+        """Counts how often the elements of captured arrays were found to have changed."""
+        return sum([known.contents.version for known in self.captured()])
+
+    def is_current(self, code):
+        """Whether a path is known to be right for captured arrays as they were last looked at."""
+        return code.owner.version == self.version
+
+    def look_at_arrays(self):
+        """Looks whether the elements of captured arrays have changed: what was recorded before is then right only if f, run again,
+        does the same.
+        """
+        for known in self.captured():
+            known.contents.renew()
+        if self.version != self.looked:
+            self.looked = self.version
+            for code in self.codes:
+                for one in (code, *code.owner.derived.values()):
+                    one.others.clear()
 
     def streams(self):
         """The random numbers that f can draw from, as they are."""
@@ -183,7 +229,7 @@ class Paths:
         kind, differentiated, code = target.owner if type(target.owner) is tuple else ("value", (), target)
         other = self.sibling(code, at, outcome) if at < code.n else None
         try:
-            return None if other is None else self.code_for(other, kind, differentiated)
+            return None if other is None or not self.is_current(other) else self.code_for(other, kind, differentiated)
         except _RunEagerly:
             return None
 
@@ -204,19 +250,21 @@ class Paths:
 
     # ---- recording ----
 
-    def record(self, arguments, beside):
+    def record(self, arguments, beside, counted=True):
         """Runs f and adds its path. _RunEagerly if f can not be recorded."""
-        self.miss()
+        if counted:
+            self.miss()
         captured = self.captured()
         if any(known.iterator is not None for known in captured):
             self.give_up("it has captured an iterator, which gives something else each time")
         if self.reason is not None:
             raise _RunEagerly
         streams = Streams(*captured)
-        checksums = [known.checksums() for known in captured]
+        self.look_at_arrays()
+        version = self.version
         try:
             with scalar.Suspended():
-                code = record_path(self.f, arguments, captured, beside)
+                code = record_path(self.f, arguments, captured, beside, not arguments.only_numbers)
         except TraceError as error:
             streams.restore()
             self.give_up(str(error))
@@ -228,13 +276,18 @@ class Paths:
             self.give_up(f"it draws random numbers from {frozen}, which a replay can not; use a numpy.random.Generator that is "
                          "an argument, a variable or an attribute")
             raise _RunEagerly
-        if checksums != [known.checksums() for known in captured]:
+        if not all([known.contents.unchanged() for known in captured]):
             self.give_up("it writes into an array that it has captured, which a replay would not")
             raise _RunEagerly
         for known in captured:
             known.settle()
         code.forget(FORGOTTEN)
         _prepare(code)
+        code.owner.version = version
+        if any(known.contents.arrays for known in captured):
+            code.owner.arguments = arguments.with_leaves([x.copy() if isinstance(x, np.ndarray) else x for x in arguments.leaves])
+        if self.example is None and arguments.only_numbers:
+            self.example = arguments
         return self.publish(code)
 
     def restore(self, found, last):
@@ -251,12 +304,22 @@ class Paths:
 
     def publish(self, code):
         """Makes a new path known to all threads; the same path if another thread was faster."""
+        from .sameness import same_path
         with self.lock:
             self.counts.recordings += 1
             if not all([known.live_arrays() for known in self.codes]):
                 self.codes = []          # a captured array was resized
             before = self.codes[0] if self.codes else None
             while before is not None:
+                if before.owner.version != code.owner.version:
+                    # Arrays have changed: the path that was known is kept if it is the same again, with those beside it.
+                    for known in self.codes:
+                        if same_path(known, code):
+                            known.owner.version = code.owner.version
+                            self.last = known
+                            return known
+                    self.codes = []
+                    break
                 at = first_difference(before, code)
                 if at < 0:
                     return before
@@ -281,10 +344,7 @@ class Paths:
         parents = {id(code.owner.parent) for code in self.codes}
         free = [code for code in self.codes if id(code) not in parents and code is not self.last]
         if not free:
-            self.codes = [self.last]
-            self.last.owner.parent, self.last.owner.fork, self.last.owner.siblings = None, 0, {}
-            for code in (self.last, *self.last.owner.derived.values()):
-                code.others.clear()
+            self.keep_last()
             return
         oldest = min(free, key=lambda code: code.owner.used)
         self.codes.remove(oldest)
@@ -298,12 +358,38 @@ class Paths:
                 for at in [at for at, other in one.others.items() if id(other) in gone]:
                     del one.others[at]
 
+    def keep_last(self):
+        """Drops all paths but the one taken last."""
+        self.codes = [self.last]
+        self.last.owner.parent, self.last.owner.fork, self.last.owner.siblings = None, 0, {}
+        for code in (self.last, *self.last.owner.derived.values()):
+            code.others.clear()
+
+    def keep_current(self):
+        """Records paths again that may not be right for captured arrays as they are now."""
+        self.look_at_arrays()
+        for code in list(self.codes):
+            if not self.is_current(code) and code.owner.arguments is not None:
+                try:
+                    self.record(code.owner.arguments, code, False)
+                except _RunEagerly:
+                    break
+        with self.lock:
+            if self.last is not None and not self.is_current(self.last):
+                self.codes, self.last = [], None
+            elif not all(map(self.is_current, self.codes)):
+                self.keep_last()
+
     def miss(self, reason=None):
         counts = self.counts
         counts.misses += 1
         counts.in_a_row += 1
         if reason is not None or counts.in_a_row > PATIENCE or (counts.misses > 2 * PATIENCE and counts.misses > counts.replays):
-            self.give_up(reason or f"it took a new path {counts.misses} times in {counts.misses + counts.replays} calls")
+            calls = counts.misses + counts.replays
+            self.give_up(reason or (
+                f"it took a new path {counts.misses} times in {calls} calls" if 2 * self.looked < counts.misses else
+                f"arrays that it has captured had other elements {self.looked} times in {calls} calls; an array that is an argument "
+                "may change each time"))
 
     def give_up(self, reason):
         """From now on the function itself runs."""
@@ -370,6 +456,8 @@ class Program(Replayed):
             paths = self._paths.get(arguments.key)
             if paths is not None and paths.held is not None and paths.held.changed():
                 paths = None
+            if paths is not None:
+                paths.look_at_arrays()
             if paths is None:
                 if self._f is None:
                     raise GuardError(f"{self._name} has no source and was not recorded for arguments of these types and shapes; "
@@ -474,7 +562,7 @@ class Program(Replayed):
     def _remember(self, kind, argnum, arguments, paths, code):
         """Notes the short way for calls like this one, if arguments are floats and arrays in plain containers, the result one."""
         key = kind if kind == "value" else (kind, argnum)
-        if any(shortcut.paths is paths for shortcut in self.shortcuts.get(key, ())):
+        if any(shortcut.paths is paths and shortcut.is_current() for shortcut in self.shortcuts.get(key, ())):
             return
         if arguments.kwargs or code.structure is not NUMBER or code.draws or not arguments.plain:
             return
@@ -564,11 +652,12 @@ class Program(Replayed):
             return draw(self._listing(args, kwargs), format)
         from .listing import list_path
         with self._lock:
-            known = [(key, paths.last) for key, paths in self._paths.items() if paths.last is not None]
+            known = [(paths, paths.last) for paths in self._paths.values() if paths.last is not None]
         if not known:
             return draw(self._listing(args, kwargs), format)
-        key, code = known[-1]
-        listing = list_path(code, self._name, self._f, key)
+        paths, code = known[-1]
+        paths.note_lines(code)
+        listing = list_path(code, self._name, self._f, paths.key)
         assert listing is not None
         return draw(listing, format)
 
@@ -638,6 +727,10 @@ class Program(Replayed):
         reasons = [paths.reason for paths in signatures if paths.reason is not None]
         if reasons:
             raise TypeError(f"{self._name} can not be saved: it runs eagerly, as {reasons[0]}")
+        for paths in signatures:
+            paths.keep_current()
+            for code in list(paths.codes):
+                paths.note_lines(code)
         if not any(paths.codes for paths in signatures):
             raise TypeError(f"{self._name} can not be saved: nothing is recorded yet; call it first, with arguments of every "
                             "kind and path that the file is to have")

@@ -9,16 +9,21 @@ from ..core import scalar, sweeps
 from ..core.scalar import Active
 from ..pytrees import flatten, frozen
 from ..transforms import _Trace
-from .code import Code, Plain, Single
+from .code import Code, Plain, Single, first_difference
 from .draws import RecordedGenerator, watched
 
 
-def record_path(f, arguments, captures, beside=None):
-    """The Code of the path that f takes for these arguments, sharing workspaces with `beside`. What f raises comes out."""
+def record_path(f, arguments, captures, beside=None, places=True):
+    """The Code of the path that f takes for these arguments, sharing workspaces with `beside`. What f raises comes out.
+
+    `places`: with the user's place of each instruction. That takes as long as an operation on numbers, and so it is left out where
+    all inputs are numbers until somebody asks: `note_lines` finds them.
+    """
     trace = _Trace()
     trace.recording = True
     with watched(*captures), trace:
-        trace.tape.note_places()
+        if places:
+            trace.tape.note_places()
         actives, inputs = independents(arguments.leaves)
         args, kwargs = arguments.rebuilt(actives, _standing_in)
         result = f(*args, **kwargs)
@@ -28,6 +33,22 @@ def record_path(f, arguments, captures, beside=None):
         code = Code(trace.tape, inputs, outputs, beside)
     code.structure = frozen(structure)
     return code
+
+
+def note_lines(code, f, arguments, captures):
+    """Notes the user's lines on a path that was recorded without them: f runs once more, at the numbers it was recorded with.
+
+    `arguments` are those of any call of the signature. Lines are known as far as f does the same again.
+    """
+    numbers = code.tape.value
+    try:
+        again = record_path(f, arguments.with_leaves([float(numbers[slot]) for slot in code.inputs]), captures)
+    except Exception:
+        # It may have side effects, or have changed: a path without lines is still right.
+        code.tape.note_places()
+        return
+    same = first_difference(code, again)
+    code.tape.take_places(again.tape, code.n if same < 0 else same)
 
 
 def independents(leaves):
