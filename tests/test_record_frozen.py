@@ -804,3 +804,19 @@ def test_functions_in_modules():
         follows(lambda x: module_of_the_users.scaled(x), lambda: setattr(module, "RATE", 5.0))          # noqa: F821
     finally:
         del sys.modules[module.__name__], globals()["module_of_the_users"]
+
+
+def test_a_captured_array_changes_before_the_first_derivative():
+    w = np.ones(3)
+    F = fastad.record(lambda v: np.sum(v * v * w))
+    assert F(np.ones(3)) == 3.0
+    w[...] = 2.0
+    assert np.array_equal(F.grad(np.ones(3)), [4.0, 4.0, 4.0])
+    w[...] = 3.0
+    assert np.array_equal(F.grad(np.ones(3)), [6.0, 6.0, 6.0])
+
+
+def test_gradients_of_paths_with_and_without_arrays():
+    F = fastad.record(lambda x: x * x if x < 1 else np.sum(x * np.arange(3.0)))
+    for x, gradient in ((2.0, 3.0), (0.5, 1.0), (0.25, 0.5), (3.0, 3.0), (0.5, 1.0)):
+        assert F.grad(x) == gradient and F.value_and_grad(x)[1] == gradient

@@ -28,7 +28,6 @@ cdef class Shortcut:
     cdef tuple layouts             # of each argument: float, (shape, dtype) of an array, or a Node
     cdef bint gradient
     cdef bint with_value
-    cdef bint numeric              # the gradient is a numeric sweep over the path itself
     cdef Py_ssize_t chosen         # the argument differentiated by, and the first of its inputs
     cdef Py_ssize_t first
     cdef Counts counts
@@ -37,7 +36,6 @@ cdef class Shortcut:
         self.paths, self.code, self.target = paths, code, target
         self.gradient, self.with_value = kind != "value", kind == "value_and_grad"
         self.chosen, self.counts = chosen, paths.counts
-        self.numeric = target is code
         left = [(<Operand>x).layout if type(x) is Operand else float for x in code.inputs]
         layouts = []
         for k, arg in enumerate(args):
@@ -92,7 +90,8 @@ cdef class Shortcut:
         if not self.gradient:
             x = leaf_value(ws, target.outputs[0])
         else:
-            leaves = self.swept(ws) if self.numeric else [leaf_value(ws, x) for x in target.outputs]
+            # A path's own sweep serves where it has no array instructions, else what is recorded behind it.
+            leaves = self.swept(ws) if type(target.owner) is not tuple else [leaf_value(ws, x) for x in target.outputs]
             x = built(self.layouts[self.chosen], leaves)
         if self.with_value:
             x = (ws.v[target.place(target.value_slot)], x)
