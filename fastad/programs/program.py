@@ -493,6 +493,22 @@ class Program(Replayed):
                 self._forms.append(form.key)
             return np.int64(self._forms.index(form.key))
 
+    def _checksums(self):
+        """A number for each array that the function has captured."""
+        return self._captures.checksums() if self._captures is not None else []
+
+    def _started(self, arguments):
+        """(Code, Replay at its end) of a value; NoCall where the function runs eagerly or draws random numbers."""
+        try:
+            paths = self._find(arguments)
+            if paths.last is None and paths.reason is None:
+                paths.record(arguments, None)
+            if any([code.draws for code in paths.codes]):
+                raise calls.NoCall
+            return paths.run("value", (), arguments)
+        except _RunEagerly:
+            raise calls.NoCall from None
+
     def _results(self, arguments):
         """(leaves of the result, Code) of a replay; None where the function runs eagerly."""
         try:
