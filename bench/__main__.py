@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-SUITES = {"first": "bench.main_job", "arrays": "bench.arrays", "programs": "bench.programs"}
+SUITES = {"first": "bench.main_job", "arrays": "bench.arrays", "programs": "bench.programs", "checkpoints": "bench.checkpointing"}
 
 
 def parsed(arguments=None):

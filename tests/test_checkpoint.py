@@ -206,7 +206,7 @@ def carried_out(steps, states):
     stored, at, wanted, taken = {}, 0, steps - 1, [0] * steps
     for action, i, k in revolve.schedule(steps, states):
         if action == revolve.STORE:
-            assert at == i and k < states
+            assert at == i and k < states and len(stored) < states
             stored[k] = i
         elif action == revolve.RESTORE:
             assert stored[k] == i
@@ -217,8 +217,11 @@ def carried_out(steps, states):
                 taken[j] += 1
             at = k
         else:
-            assert at == i == wanted
-            wanted -= 1
+            assert at == i and k == wanted + 1 and len(stored) + max(k - i - 2, 0) <= states
+            for j in range(i, k - 1):
+                taken[j] += 1
+            wanted = i - 1
+            stored = {number: j for number, j in stored.items() if j < i}       # what is before the steps that are left
     assert wanted == -1
     return sum(taken), max(taken, default=0)
 

@@ -1047,3 +1047,4 @@ cdef object leaf_value(Workspace ws, x):
 
 include "shortcut.pxi"
 include "onestep.pxi"
+include "looping.pxi"

@@ -15,6 +15,7 @@ from ..core import scalar
 from ..core.scalar import Active
 from ..pytrees import flatten, frozen, leaf_path, same_structure, unflatten
 from . import calls
+from .code import Steps
 from .program import Program
 from .signature import Arguments
 
@@ -164,39 +165,93 @@ class Tangent(_Linear):
         return (carry, tangents[:count]), (y, tangents[count:])
 
 
-class Replays:
-    """Replays of one program after the other, in one workspace as long as its path goes on."""
+class Runner:
+    """A program of (consts, carry, x), run step after step on buffers: arrays that the carry is in, and xs and ys with the steps
+    along their first axis. Without `keeps` there is one entry of each of ys, which is that of the last step.
+    """
 
-    def __init__(self, program, consts, carry, x):
-        self.program, self.replay = program, None
-        self.arguments = Arguments(([*consts], [*carry], [*x]), {})
-        if len(self.arguments.leaves) != len(consts) + len(carry) + len(x):
+    def __init__(self, program, consts, carry, xs, steps, keeps=True):
+        xs = [x if x.ndim == 1 or not steps or x[0].flags.c_contiguous else np.ascontiguousarray(x) for x in xs]
+        self.program, self.consts, self.xs, self.all_xs, self.length, self.keeps = program, consts, xs, xs, steps, keeps
+        self.buffers = [np.array(x, order="C") for x in carry]
+        self.entries = columns(xs)
+        first = [entry(0) for entry in self.entries] if steps else [normal(np.zeros(x.shape[1:], x.dtype)) for x in xs]
+        self.arguments = Arguments(([*consts], [*carry], first), {})
+        self.kinds = calls.kinds_of(self.arguments.leaves)
+        if len(self.kinds) != len(consts) + len(carry) + len(xs):
             raise TypeError("scan: numbers and arrays are needed")
+        self.ys = self.steps = self.replay = None
 
-    def __call__(self, leaves):
-        """The leaves of the result; NoCall where the function must run itself."""
-        replay = self.replay
-        if replay is not None:
-            replay.start(leaves)
-            if replay.go_on(0):
-                return replay.result()
-            self.close()
+    def window(self, first):
+        """Counts the entries of xs from number `first` on."""
+        self.xs = [x[first:] for x in self.all_xs]
+        self.entries = columns(self.xs)
+
+    def carry(self):
+        """The carry as numbers and arrays that nothing else refers to."""
+        kinds = self.kinds[len(self.consts):]
+        return [x.copy() if kind is None else kind(x) for kind, x in zip(kinds, self.buffers)]
+
+    def advance(self, first, stop, kept=()):
+        """Carries out step `first`, and those behind it up to `stop` or before it down to `stop`, exclusive."""
+        k, direction = first, 1 if stop > first else -1
+        while k != stop:
+            if self.steps is not None and self.ys is not None:
+                k = self.steps.run(self.consts, self.buffers, self.xs, self.ys, list(kept), k, stop)
+                if k == stop:
+                    return
+            # The first step, or one that takes another path.
+            for whole, x in zip(kept, self.buffers):
+                whole[k] = x
+            self.note(k, self.one([*self.consts, *self.carry(), *[entry(k) for entry in self.entries]]))
+            k += direction
+
+    def one(self, leaves):
+        """The results of one step; NoCall where the function must run itself."""
+        self.close()
         code, self.replay = self.program._started(self.arguments.with_leaves(leaves))
         if code.draws:
             raise calls.NoCall
+        steps = Steps(self.replay, len(self.consts), len(self.buffers))
+        self.steps = steps if steps.possible else None
         return self.replay.result()
+
+    def note(self, k, results):
+        """Puts the results of step k where they belong."""
+        count = len(self.buffers)
+        if self.ys is None:
+            self.ys = [_entries_of(self.length, *layout, self.keeps) for layout in map(layout_of, results[count:])]
+        for y, part in zip(self.ys, results[count:]):
+            if (y.shape[1:], y.dtype) != layout_of(part):
+                self.steps = None
+                raise TypeError(f"scan: {self.program._name} returned a y of shape {np.shape(part)} after one of {y.shape[1:]}")
+            y[k] = part
+        for buffer, part in zip(self.buffers, results):
+            buffer[...] = part
 
     def close(self):
         """Gives the workspace back."""
         if self.replay is not None:
             self.replay.finish()
-            self.replay = None
+            self.replay = self.steps = None
+
+
+def _entries_of(length, shape, dtype, all_of_them):
+    """An array with entries of a shape, or one in which they are all the same one."""
+    if all_of_them:
+        return np.empty((length, *shape), dtype)
+    one = np.empty(shape, dtype)
+    return np.lib.stride_tricks.as_strided(one, (length, *shape), (0, *one.strides))
 
 
 def columns(xs):
     """For each array a function of k that gives its entry k: a float, np.float32 or an array."""
-    return [x.tolist().__getitem__ if x.ndim == 1 and x.dtype == np.float64 else
+    return [_floats(x) if x.ndim == 1 and x.dtype == np.float64 else
             x.__getitem__ if x.ndim > 1 or x.dtype == np.float32 else _entries(x) for x in xs]
+
+
+def _floats(x):
+    return lambda k: float(x[k])
 
 
 def _entries(x):
@@ -228,25 +283,13 @@ class Loop:
 
     def run(self, consts, carry, xs, steps):
         """(carry, ys) of plain lists: ys are arrays with a first axis of length `steps`."""
-        entries = columns(xs)
-        first = [entry(0) for entry in entries] if steps else [normal(np.zeros(x.shape[1:], x.dtype)) for x in xs]
-        replays = Replays(self.program, consts, carry, first)
-        count = len(carry)
+        runner = Runner(self.program, consts, carry, xs, steps)
         try:
             if not steps:
                 # What y is like without a step is seen from one.
-                layouts = [layout_of(y) for y in replays([*consts, *carry, *first])[count:]]
-                return carry, [np.zeros((0, *shape), dtype) for shape, dtype in layouts]
-            ys = None
-            for k in range(steps):
-                results = replays([*consts, *carry, *[entry(k) for entry in entries]])
-                carry = results[:count]
-                if ys is None:
-                    ys = [np.empty((steps, *shape), dtype) for shape, dtype in map(layout_of, results[count:])]
-                for y, part in zip(ys, results[count:]):
-                    if y.shape[1:] != np.shape(part):
-                        raise TypeError(f"scan: {self.step.__name__} returned a y of shape {np.shape(part)} after one of {y.shape[1:]}")
-                    y[k] = part
-            return carry, ys
+                results = runner.one([*consts, *carry, *[normal(np.zeros(x.shape[1:], x.dtype)) for x in xs]])
+                return carry, [np.zeros((0, *shape), dtype) for shape, dtype in map(layout_of, results[len(carry):])]
+            runner.advance(0, steps)
+            return runner.carry(), runner.ys
         finally:
-            replays.close()
+            runner.close()

@@ -40,9 +40,11 @@ def least_forward_steps(steps: int, states: int) -> int:
 
 
 def split(steps: int, states: int) -> int:
-    """How far to go before the next state is kept: an m at which the minimum is taken."""
+    """How far to go before the next state is kept: the greatest m at which the minimum is taken, which leaves long stretches of
+    which all states can be kept at once.
+    """
     r = repetitions(steps, states)
-    return max(1, beta(states, r - 2), steps - beta(states - 1, r))
+    return min(beta(states, r - 1), steps - beta(states - 1, r - 1))
 
 
 def states_for(steps: int, repeated: int = 2) -> int:
@@ -63,7 +65,7 @@ def schedule(steps: int, states: int) -> Iterator[tuple[str, int, int]]:
     ("store", i, k)     keep the state before step i, where one is, as number k
     ("restore", i, k)   go to that state again
     ("advance", i, j)   from the state before step i to that before step j
-    ("reverse", i, i)   reverse step i from the state before it, where one is
+    ("reverse", i, j)   reverse steps j - 1 to i from the state before step i, where one is; the states between are kept meanwhile
     """
     if states < 1:
         raise ValueError(f"checkpoints must be at least 1, not {states}")
@@ -75,16 +77,16 @@ def schedule(steps: int, states: int) -> Iterator[tuple[str, int, int]]:
         if at != kept[-1]:
             at = kept[-1]
             yield RESTORE, at, len(kept) - 1
-        while end - at > 1:
+        # The state before the last of the steps is where one is then, and need not be kept.
+        while end - at - 2 > states - len(kept):
             free = states - len(kept)
             to = at + split(end - at, free + 1) if free else end - 1
             yield ADVANCE, at, to
             at = to
-            if free and end - at > 1:
+            if free:
                 kept.append(at)
                 yield STORE, at, len(kept) - 1
-        end -= 1
-        yield REVERSE, end, end
-        at = end + 1                        # no state that is kept
+        yield REVERSE, at, end
+        end, at = at, -1
         if kept[-1] == end:
             kept.pop()

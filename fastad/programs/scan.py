@@ -22,7 +22,9 @@ from ..errors import GuardError, TraceError
 from ..pytrees import flatten, frozen, leaf_path, unflatten
 from . import calls, revolve
 from .closures import lifted
-from .loops import FLOAT, Backward, Keeping, Loop, Replays, Step, Tangent, columns, is_smooth, layout_of, normal, smooth_among, stack, zeros_like
+from .loops import (
+    FLOAT, Backward, Keeping, Loop, Runner, Step, Tangent, columns, is_smooth, layout_of, normal, smooth_among, stack, zeros_like,
+)
 from .signature import skeleton
 
 KEPT = 32                # loops of functions that were scanned last
@@ -180,51 +182,49 @@ def _like(tangent, x):
 
 def _reversed(loop, consts, carry, xs, steps, w, states):
     """Adjoints of the smooth consts, carries and xs, all plain, for those of the smooth results."""
-    smooth_consts = [consts[k] for k in smooth_among(consts)]
     count = len(smooth_among(carry))
-    state = [_number(x) for x in w[:count]], zeros_like(smooth_consts)
-    w_ys = columns(w[count:])
-    entries = columns(xs)
+    sums = zeros_like([consts[k] for k in smooth_among(consts)])
     by_x = [np.zeros(xs[k].shape, xs[k].dtype) for k in smooth_among(xs)]
+    state, w_ys = [_number(x) for x in w[:count]], [np.ascontiguousarray(x) for x in w[count:]]
     if not steps:
-        return [*state[1], *state[0], *by_x]
-    x = [entry(0) for entry in entries]
-    item = carry, x, [entry(0) for entry in w_ys]
-    backward = loop.with_step(Backward, [frozen(flatten(tree)[1]) for tree in (state, item)])
-    forward, back = Replays(loop.program, consts, carry, x), None
-    state = flatten(state)[0]
-    kept: dict = {}
+        return [*sums, *state, *by_x]
+    forward = Runner(loop.program, consts, carry, xs, steps, False)
+    rows = steps if states is None else min(states + 2, steps)
+    before = [np.empty((rows, *x.shape), x.dtype) for x in forward.buffers]     # the carries before the steps to be reversed next
+    item = carry, [entry(0) for entry in columns(xs)], [entry(0) for entry in columns(w_ys)]
+    backward = loop.with_step(Backward, _structures((state, sums), item))
+    back = Runner(backward.program, consts, [*state, *sums], [*before, *xs, *w_ys], steps)
+    kept: dict[int, list[Any]] = {}
     try:
-        back = Replays(backward.program, consts, state, flatten(item)[0])
-        for action, i, k in revolve.schedule(steps, states) if states is not None else _all_kept(steps):
+        for action, i, k in revolve.schedule(steps, states or steps):
             if action == revolve.STORE:
-                kept[k] = carry
+                kept[k] = [x.copy() for x in forward.buffers]
             elif action == revolve.RESTORE:
-                carry = kept[k]
+                for x, value in zip(forward.buffers, kept[k]):
+                    x[...] = value
             elif action == revolve.ADVANCE:
-                for j in range(i, k):
-                    carry = forward([*consts, *carry, *[entry(j) for entry in entries]])[:len(carry)]
+                forward.advance(i, k)
             else:
-                results = back([*consts, *state, *carry, *[entry(i) for entry in entries], *[entry(i) for entry in w_ys]])
-                state = results[:len(state)]
-                for part, whole in zip(results[len(state):], by_x):
-                    whole[i] = part
+                _reverse_between(forward, back, before, [*xs, *w_ys], by_x, i, k)
+        adjoints = back.carry()
     finally:
         forward.close()
-        if back is not None:
-            back.close()
-    return [*state[count:], *state[:count], *by_x]
+        back.close()
+    return [*adjoints[count:], *adjoints[:count], *by_x]
 
 
-def _all_kept(steps):
-    """The schedule with room for every state."""
-    for i in range(steps - 1):
-        yield revolve.STORE, i, i
-        yield revolve.ADVANCE, i, i + 1
-    yield revolve.REVERSE, steps - 1, steps - 1
-    for i in range(steps - 2, -1, -1):
-        yield revolve.RESTORE, i, i
-        yield revolve.REVERSE, i, i
+def _reverse_between(forward, back, before, items, by_x, first, stop):
+    """Reverses steps stop - 1 to `first`, where `forward` is before step `first`."""
+    count = stop - first
+    forward.window(first)
+    forward.advance(0, count - 1, before)
+    forward.window(0)
+    for whole, x in zip(before, forward.buffers):
+        whole[count - 1] = x
+    back.xs = [*before, *[x[first:] for x in items]]
+    back.entries = columns(back.xs)
+    back.ys = [x[first:] for x in by_x]
+    back.advance(count - 1, -1)
 
 
 # ---- inside a trace ----------------------------------------------------------------------------------------------------------------
