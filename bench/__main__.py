@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 SUITES = {"first": "bench.main_job", "arrays": "bench.arrays", "programs": "bench.programs", "compiled": "bench.compiled",
-          "chains": "bench.chains"}
+          "chains": "bench.chains", "checkpoints": "bench.checkpointing"}
 
 
 def parsed(arguments=None):

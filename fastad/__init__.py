@@ -9,17 +9,20 @@ from .errors import FormatError, GuardError, TraceError
 from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, stop_gradient, trace, value_and_grad, vjp
 
 __all__ = [
-    "FormatError", "GuardError", "TraceError", "check_derivatives", "debug", "grad", "hessian", "hvp", "jacobian", "jvp",
-    "linearize", "load", "math", "record", "stop_gradient", "trace", "value_and_grad", "vjp",
+    "FormatError", "GuardError", "TraceError", "check_derivatives", "checkpoint", "debug", "grad", "hessian", "hvp", "jacobian",
+    "jvp", "linearize", "load", "math", "record", "scan", "stop_gradient", "trace", "value_and_grad", "vjp",
 ]
 
 if TYPE_CHECKING:
     from . import numpy as numpy
     from .checking import check_derivatives
+    from .programs.checkpoint import checkpoint
     from .programs.program import load, record
+    from .programs.scan import scan
 else:
     # What is imported when it is first asked for: not everybody records programs.
-    _LATE = {"numpy": ".numpy", "check_derivatives": ".checking", "record": ".programs.program", "load": ".programs.program"}
+    _LATE = {"numpy": ".numpy", "check_derivatives": ".checking", "record": ".programs.program", "load": ".programs.program",
+             "checkpoint": ".programs.checkpoint", "scan": ".programs.scan"}
 
     def __getattr__(name):
         if name not in _LATE:

@@ -816,3 +816,17 @@ def test_gradients_where_some_paths_have_arrays_and_some_have_none():
         for x in (first, 1.5, 0.5, -0.5, 0.3, 1.2, -0.2, 0.4):
             close(F.grad(x), fastad.grad(f)(x))
             close(F.value_and_grad(x), fastad.value_and_grad(f)(x))
+def test_a_captured_array_changes_before_the_first_derivative():
+    w = np.ones(3)
+    F = fastad.record(lambda v: np.sum(v * v * w))
+    assert F(np.ones(3)) == 3.0
+    w[...] = 2.0
+    assert np.array_equal(F.grad(np.ones(3)), [4.0, 4.0, 4.0])
+    w[...] = 3.0
+    assert np.array_equal(F.grad(np.ones(3)), [6.0, 6.0, 6.0])
+
+
+def test_gradients_of_paths_with_and_without_arrays():
+    F = fastad.record(lambda x: x * x if x < 1 else np.sum(x * np.arange(3.0)))
+    for x, gradient in ((2.0, 3.0), (0.5, 1.0), (0.25, 0.5), (3.0, 3.0), (0.5, 1.0)):
+        assert F.grad(x) == gradient and F.value_and_grad(x)[1] == gradient

@@ -43,7 +43,7 @@ import math
 import numpy as np
 
 from fastad.arrays.active import (
-    AddAt, Assign, Call, Constant, Copy, Elementwise, Guard, RunValues, Selection, SpecialElementwise, Total, Tracked,
+    AddAt, Assign, Call, Constant, Copy, Elementwise, Guard, ProgramCall, RunValues, Selection, SpecialElementwise, Total, Tracked,
     forget_values,
 )
 
@@ -585,6 +585,13 @@ def name_of(record):
                                                   AddAt: "add.at"}.get(type(record), type(record).__name__.lower())
 
 
+cdef object outs_of(record):
+    """The storage of the result of an array instruction, -1 for a scalar slot, or a nesting of them."""
+    if type(record) is Call or type(record) is Tracked or type(record) is ProgramCall:
+        return record.outs
+    return (<Record>record).out
+
+
 # ---- a workspace ---------------------------------------------------------------------------------------------------------------
 
 @cython.final
@@ -747,8 +754,7 @@ cdef class Workspace:
             return 1 if result else 0
         if type(record) is Assign or type(record) is AddAt:
             return 1
-        outs = record.outs if type(record) is Call or type(record) is Tracked else (<Record>record).out
-        if self.store(outs, result, i):
+        if self.store(outs_of(record), result, i):
             return 1
         self.found = shapes_found(result)
         return 0
@@ -1137,7 +1143,7 @@ def outcome_recorded(Code code, int64_t i):
         record = code.tape.records[t.a[i]]
         if type(record) is Guard:
             return record.expected.tobytes()
-        return shapes_recorded(code.tape, record.outs if type(record) is Call or type(record) is Tracked else (<Record>record).out)
+        return shapes_recorded(code.tape, outs_of(record))
     return t.v[i].hex() if op == OP_GUARD_VALUE else bool(t.v[i])
 
 
@@ -1168,8 +1174,7 @@ cdef bint same_record(Tape one, Tape other, int32_t k) except -1:
     if type(p) is Constant:
         return (p.origin is None) == (q.origin is None) and (p.origin is q.origin if p.origin is not None else
                                                              p.value.tobytes() == q.value.tobytes())
-    outs = p.outs if type(p) is Call or type(p) is Tracked else p.out
-    return shapes_recorded(one, outs) == shapes_recorded(other, q.outs if type(q) is Call or type(q) is Tracked else q.out)
+    return shapes_recorded(one, outs_of(p)) == shapes_recorded(other, outs_of(q))
 
 
 def tape_with(cnp.uint8_t[::1] opcode, int32_t[::1] a, int32_t[::1] b, double[::1] v, int64_t[::1] places, list records, list storages,
@@ -1240,3 +1245,4 @@ include "seeds.pxi"
 include "shortcut.pxi"
 include "onestep.pxi"
 include "rows.pxi"
+include "looping.pxi"

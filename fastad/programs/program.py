@@ -19,6 +19,7 @@ from .. import leaves as _leaves
 from ..core import scalar
 from ..errors import FormatError, GuardError, TraceError
 from ..pytrees import NUMBER, flatten, unflatten, unflatten_derivatives
+from . import calls
 from .captures import Captures
 from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, first_difference, outcome_recorded, values_noted
 from .draws import Streams
@@ -30,6 +31,9 @@ MAX_PATHS = 256          # per signature; the one not used for longest makes roo
 FORGOTTEN = 1 << 20      # bytes of arrays from which on a path lets go of their values, and a derivative runs it once more for them
 FEWEST_SEEDS = 3         # from which a sweep of several at a time is the faster one
 PATIENCE = 64            # misses in a row, or more misses than hits after that, before a signature runs eagerly
+
+
+_SCALARS = (float, scalar.Active)
 
 
 class _RunEagerly(Exception):
@@ -62,6 +66,7 @@ class Paths:
         self.codes: list[Code] = []
         self.last: Code | None = None
         self.reason: str | None = None    # why this signature runs eagerly
+        self.called: bool | None = None   # whether a call inside a trace is one instruction; None if that was not asked yet
         self.counts = Counts()
         self.counts.valid = True
         self.clock = 0
@@ -435,6 +440,9 @@ class Program(Replayed):
         self._paths: dict[Any, Paths] = {}
         self._lock = threading.RLock()
         self._bound: dict[int, Program] = {}
+        self._forms: list[Any] = []       # of results, by the numbers that call instructions know them by
+        self._short: set[int] = set()     # numbers of arguments, all scalars, with which it is too short for an instruction
+        self._derivatives: dict[Any, Any] = {}
         self._rebound = 0                 # times in a row that captured values had changed before a single replay
         if f is not None:
             functools.update_wrapper(self, f, updated=())
@@ -472,7 +480,7 @@ class Program(Replayed):
     def replay_value(self, args, kwargs):
         """A call, in full."""
         if scalar.tracing():
-            return self._source()(*args, **kwargs)
+            return self._inside(*args, **kwargs)
         arguments = Arguments(args, kwargs)
         if scalar.is_watched():
             self._look(arguments, False)
@@ -555,9 +563,107 @@ class Program(Replayed):
                     return result
                 except _RunEagerly:
                     pass
+        f = self._source() if not scalar.tracing() else functools.wraps(self, updated=())(lambda *a, **k: self._inside(*a, **k))
         if eager is not None:
-            return eager(self._source())
-        return getattr(transforms, transform)(self._source(), argnums)(*args, **kwargs)
+            return eager(f)
+        return getattr(transforms, transform)(f, argnums)(*args, **kwargs)
+
+    # ---- inside traces ----
+
+    def _inside(self, *args, **kwargs):
+        """A call inside a trace: one instruction, or its function where that does as well."""
+        if self._f is not None and not kwargs and len(args) in self._short and all([type(x) in _SCALARS for x in args]):
+            return self._f(*args)
+        try:
+            return calls.call(self, args, kwargs)
+        except calls.NoCall as reason:
+            if self._f is None:
+                raise GuardError(f"{self._name} has no source, which a call inside another trace needs for {reason}") from None
+            return self._f(*args, **kwargs)
+
+    def _is_called(self, arguments, always):
+        """Whether calls like this one inside a trace are an instruction, `always` if they can be; decided once, by the first path."""
+        paths = self._find(arguments)
+        if paths.reason is None and paths.called is None:
+            try:
+                code = paths.last or paths.record(arguments, None)
+            except _RunEagerly:
+                return False
+            except Exception as error:
+                raise calls.NoCall from error         # the function meets that itself
+            paths.called = calls.is_long(code)
+            if not paths.called and not arguments.kwargs and all([type(x) is float for x in arguments.args]):
+                self._short.add(len(arguments.args))
+        return paths.reason is None and (paths.called or always) and not any([code.draws for code in paths.codes])
+
+    def _number_of(self, form):
+        """The number by which call instructions know what of a result is not a number that moves."""
+        with self._lock:
+            if form.key not in self._forms:
+                self._forms.append(form.key)
+            return np.int64(self._forms.index(form.key))
+
+    def _checksums(self):
+        """A number for each array that the function has captured."""
+        return self._captures.checksums() if self._captures is not None else []
+
+    def _started(self, arguments):
+        """(Code, Replay at its end) of a value; NoCall where the function runs eagerly or draws random numbers."""
+        try:
+            paths = self._find(arguments)
+            if paths.last is None and paths.reason is None:
+                paths.record(arguments, None)
+            if any([code.draws for code in paths.codes]):
+                raise calls.NoCall
+            return paths.run("value", (), arguments)
+        except _RunEagerly:
+            raise calls.NoCall from None
+
+    def _results(self, arguments):
+        """(leaves of the result, Code) of a replay; None where the function runs eagerly."""
+        try:
+            code, replay = self._find(arguments).run("value", (), arguments)
+        except _RunEagerly:
+            return None
+        results = replay.result(code.outputs)
+        replay.finish()
+        return results, code
+
+    def _adjoints(self, arguments, inputs, w, check):
+        """w^T J by inputs (their numbers), for adjoints of the results that move; None where the function runs eagerly."""
+        chosen = _Chosen.inputs_of(arguments, inputs)
+        try:
+            code, replay = self._find(arguments).run("reverse", chosen.inputs, arguments)
+            check([x for x in replay.result(code.outputs) if calls.moves(x)])
+            seeds = iter(w)
+            adjoints = _reverse(code, replay, chosen, [next(seeds) if _moves(x) else 0.0 for x in code.outputs])
+        except _RunEagerly:
+            return None
+        replay.finish()
+        return adjoints
+
+    def _tangents(self, arguments, inputs, t, check):
+        """J t of the results that move, for tangents of inputs; None where the function runs eagerly."""
+        chosen = _Chosen.inputs_of(arguments, inputs)
+        try:
+            code, replay = self._find(arguments).run("tangent", chosen.inputs, arguments)
+            check([x for x in replay.result(code.outputs) if calls.moves(x)])
+            tangents = _tangent(code, replay, chosen, t)
+        except _RunEagerly:
+            return None
+        replay.finish()
+        return [part for x, part in zip(code.outputs, tangents) if _moves(x)]
+
+    def _derivative(self, kind, body, inputs):
+        """A function of (inputs, seeds) that records w^T J ("reverse") or J t ("tangent") of a call as a call."""
+        if self._f is None:
+            return calls.Stored(kind, body, inputs, body.smooth)
+        key = kind, body.arguments.key, tuple(inputs)
+        with self._lock:
+            found = self._derivatives.get(key)
+            if found is None:
+                found = self._derivatives[key] = Program(calls.Derivative(kind, body.flat(), list(inputs)))
+        return found
 
     def _remember(self, kind, argnum, arguments, paths, code):
         """Notes the short way for calls like this one, if arguments are floats and arrays in plain containers, the result one."""
@@ -698,6 +804,7 @@ class Program(Replayed):
             self._forget()
 
     def _forget(self):
+        self._short, self._derivatives = set(), {}
         for paths in self._paths.values():
             paths.forget()
         self._paths = {}
@@ -914,6 +1021,13 @@ class _Chosen:
             return None
         return self
 
+    @classmethod
+    def inputs_of(cls, arguments, inputs):
+        """These inputs, for the sweeps alone."""
+        self = cls()
+        self.arguments, self.inputs = arguments, tuple(inputs)
+        return self
+
     @property
     def leaves(self):
         return [self.arguments.leaves[k] for k in self.inputs]
@@ -935,6 +1049,11 @@ class _Chosen:
         for k, (tree, (structure, start, stop)) in enumerate(zip(trees, self.parts)):
             numbers += transforms._seeds_like(transform, f"{what}[{k}]", tree, structure, leaves[start:stop])
         return numbers
+
+
+def _moves(x):
+    """Whether a leaf of a result is one of the numbers and arrays that a call instruction gives."""
+    return not isinstance(x, Plain) or calls.moves(x.value)
 
 
 def _is_scalar(code):

@@ -1,5 +1,7 @@
 """Recording a path: the function is run once on active values, and what it did becomes a Code."""
 
+import threading
+
 import numpy as np
 
 from .. import leaves as _leaves
@@ -13,6 +15,14 @@ from .code import Code, Plain, Single, first_difference
 from .draws import RecordedGenerator, watched
 
 
+_running = threading.local()
+
+
+def is_being_recorded(f):
+    """Whether this thread is recording a function: then its calls of itself run it."""
+    return any(other is f for other in getattr(_running, "functions", ()))
+
+
 def record_path(f, arguments, captures, beside=None, places=True):
     """The Code of the path that f takes for these arguments, sharing workspaces with `beside`. What f raises comes out.
 
@@ -21,12 +31,17 @@ def record_path(f, arguments, captures, beside=None, places=True):
     """
     trace = _Trace()
     trace.recording = True
+    before = getattr(_running, "functions", ())
     with watched(*captures), trace:
         if places:
             trace.tape.note_places()
         actives, inputs = independents(arguments.leaves)
         args, kwargs = arguments.rebuilt(actives, _standing_in)
-        result = f(*args, **kwargs)
+        _running.functions = (*before, f)
+        try:
+            result = f(*args, **kwargs)
+        finally:
+            _running.functions = before
         leaves, structure = flatten(result)
         outputs = [handle_of(leaf) for leaf in leaves]
         active.settle_constants(trace.tape)
@@ -112,7 +127,7 @@ def derive(code, kind, differentiated, values=None):
                 outputs = _leaves.handles_of(sweeps.record_reverse(tape, inputs, outputs, [1.0]))
             actives, seeds = independents([_seed(code.inputs[k]) for k in differentiated])
             results = _tangents(tape, inputs, actives, outputs)
-        active.settle_constants(tape)
+        active.settle_constants(tape, len(code.tape.records))
         return Code(tape, code.inputs + seeds, [handle_of(x) for x in results], code, code.n, kind != "gradient")
 
 
