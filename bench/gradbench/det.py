@@ -42,4 +42,5 @@ EVAL = Eval(
     sample=sample,
     sizes=((4,), (6,), (8,), (10,)),
     timed="gradient",
+    tabled=2,
 )

@@ -90,4 +90,5 @@ EVAL = Eval(
     sample=sample,
     sizes=((2, 5, 100), (10, 25, 1000), (32, 25, 1000)),
     timed="jacobian",
+    tabled=2,
 )

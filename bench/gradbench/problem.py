@@ -59,6 +59,10 @@ class Recorded(Eager):
         program = self.taken(f, *args)
         return lambda: program(*args)
 
+    def vjp(self, f, *primals):
+        program = self.taken(f, *primals)
+        return lambda: program.vjp(*primals)
+
 
 @dataclass(frozen=True)
 class Function:
@@ -78,7 +82,8 @@ class Eval:
     """An eval: its functions by name, how inputs are read, and inputs for sizes.
 
     `read(message)` returns the arguments of the functions; ValueError, KeyError or TypeError where they have not the
-    form they should. `sample(*size)` returns a message of the suite's form. `sizes` are those of its own runs, smallest first.
+    form they should. `sample(*size)` returns a message of the suite's form. `sizes` are those of its own runs, smallest first,
+    of which the last `tabled` are those of the tables; `timed` is the function that tools are compared by.
     """
 
     name: str
@@ -87,6 +92,7 @@ class Eval:
     sample: Callable[..., Any]
     sizes: tuple[tuple, ...]
     timed: str
+    tabled: int = 1
 
 
 def leaves(result):

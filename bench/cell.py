@@ -1,6 +1,6 @@
-"""One tool on one eval in a process of its own: `python -m bench.gradbench.cell TOOL EVAL SIZE FOLDER` writes figures and result there.
+"""One tool on one problem in a process of its own: `python -m bench.cell TOOL PROBLEM SIZE FOLDER` writes figures and numbers there.
 
-SIZE is JSON: a list, the size of a made-up input, or the path of a file with an eval's message.
+SIZE is JSON: a list, the size of a made-up input, or text, the path of a file with a message of the problem's form.
 """
 
 import gc
@@ -22,11 +22,11 @@ def measured(tool, name, size):
     if library := LIBRARIES.get(tool):
         import_module(library)
     figures["import"] = time.perf_counter() - start
-    from bench.gradbench.registry import EVALS
     from bench.gradbench.tools import load
     from bench.peers import one_thread
+    from bench.problems import PROBLEMS
 
-    problem = EVALS[name]
+    problem = PROBLEMS[name]
     message = json.loads(Path(size).read_text()) if isinstance(size, str) else problem.sample(*size)
     arguments = problem.read(message)
     del message
