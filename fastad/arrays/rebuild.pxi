@@ -172,6 +172,8 @@ def forget_values(Tape tape):
             forget_operands((<Selection>record).key)
         elif type(record) is AddAt:
             forget_operands((<AddAt>record).key)
+        elif type(record) is ProgramCall:
+            forget_operands((<ProgramCall>record).args)
         elif type(record) is Call:
             forget_operands((<Call>record).args)
             forget_operands((<Call>record).kwargs)
@@ -206,7 +208,12 @@ cdef class RunValues:
         cdef Operand new
         if old is None or old.kind == CONSTANT or (old.kind == ARRAY and (old.value is None or (old.buffer is None and
                                                                                                old.value is not NOT_RUN))):
-            return old
+            if kind is ProgramCall:
+            program_call = ProgramCall.__new__(ProgramCall)
+            program_call.function, program_call.outs, program_call.out = (<ProgramCall>old).function, (<ProgramCall>old).outs, old.out
+            program_call.args = self.tree((<ProgramCall>old).args)
+            return program_call
+        return old
         new = Operand.__new__(Operand)
         new.kind, new.number, new.layout, new.strides = old.kind, old.number, old.layout, old.strides
         new.offset, new.slot = old.offset, old.slot
@@ -229,6 +236,7 @@ cdef class RunValues:
         cdef Elementwise elementwise
         cdef SpecialElementwise special
         cdef Call call
+        cdef ProgramCall program_call
         kind = type(old)
         if kind is Elementwise:
             elementwise = Elementwise.__new__(Elementwise)
@@ -256,4 +264,9 @@ cdef class RunValues:
                                   for k, place in enumerate((<Call>old).places)])
             call.results = None if (<Call>old).results is None else self.result(old.out, i)
             return call
+        if kind is ProgramCall:
+            program_call = ProgramCall.__new__(ProgramCall)
+            program_call.function, program_call.outs, program_call.out = (<ProgramCall>old).function, (<ProgramCall>old).outs, old.out
+            program_call.args = self.tree((<ProgramCall>old).args)
+            return program_call
         return old

@@ -9,6 +9,7 @@ import functools
 import os
 import pickle
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -944,6 +945,7 @@ def _vjp(paths, chosen):
                     raise GuardError("a derivative of this program without source takes a path that it does not have") from None
         return transforms.vjp(paths.f, *chosen.arguments.args)[1](cotangent)
 
+    weakref.finalize(vjp_fun, replay.finish).atexit = False
     return unflatten(code.structure, value), vjp_fun
 
 
