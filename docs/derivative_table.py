@@ -3,6 +3,7 @@
 import ast
 from importlib import import_module
 
+import fastad
 from fastad.table import ELEMENTARY, OPERANDS, SPECIAL, UNKNOWN, special
 
 GROUPS = ("basic", "error", "gamma", "bessel", "elliptic", "hyper", "polynomial", "distribution")
@@ -10,7 +11,8 @@ GROUPS = ("basic", "error", "gamma", "bessel", "elliptic", "hyper", "polynomial"
 
 def _names(op):
     """Where a user finds the row."""
-    return ", ".join([*(f"`math.{name}`" for name in op.math), *(f"`np.{name}`" for name in op.numpy),
+    own = [f"`fastad.{op.name}`"] if op.name in fastad.__all__ else []
+    return ", ".join([*own, *(f"`math.{name}`" for name in op.math), *(f"`np.{name}`" for name in op.numpy),
                       *(f"`special.{name}`" for name in op.scipy)]) or "(serves other rules)"
 
 

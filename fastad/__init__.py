@@ -14,9 +14,9 @@ try:
     from .debugging import debug
     from .errors import FormatError, GuardError, TraceError
     from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, stop_gradient, trace, value_and_grad, vjp
-except (ImportError, AttributeError) as error:
+except (ImportError, AttributeError) as _error:
     from ._installation import explain
-    explain(error)
+    explain(_error)
     raise
 
 __all__ = [
