@@ -11,7 +11,7 @@ import pickle
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -431,7 +431,7 @@ def _generators(code):
 class Program(Replayed):
     """A function that is recorded and replayed; made by `fastad.record`, or without its source by `fastad.load`."""
 
-    is_program = True        # what the transforms ask: they replay it
+    is_program: bool = True        # what the transforms ask: they replay it
 
     def __init__(self, f: Callable[..., Any] | None, fast_math: bool = False):
         self._f = f
@@ -478,7 +478,7 @@ class Program(Replayed):
 
     # ---- value and derivatives ----
 
-    def replay_value(self, args, kwargs):
+    def replay_value(self, args: Any, kwargs: Any) -> Any:
         """A call, in full."""
         if scalar.tracing():
             return self._inside(*args, **kwargs)
@@ -495,7 +495,7 @@ class Program(Replayed):
         self._remember("value", 0, arguments, paths, code)
         return unflatten(code.structure, leaves)
 
-    def replay_gradient(self, transform, argnums, args, kwargs):
+    def replay_gradient(self, transform: str, argnums: Any, args: Any, kwargs: Any) -> Any:
         """A call of "grad" or "value_and_grad", in full."""
         def eager(f):
             # Each by its own name, which errors tell.
@@ -712,7 +712,7 @@ class Program(Replayed):
 
     # ---- methods ----
 
-    def __get__(self, instance, owner=None):
+    def __get__(self, instance: Any, owner: Any = None) -> "Program":
         """A program of its own for every instance it is a method of."""
         if instance is None:
             return self
@@ -852,7 +852,7 @@ class Program(Replayed):
             raise TypeError(f"{self._name} can not be saved: {error}") from None
         return prefix, arrays
 
-    def __reduce_ex__(self, protocol):
+    def __reduce_ex__(self, protocol: Any) -> Any:
         """The bytes of a file, the arrays out of band from protocol 5 on; what comes back has no source."""
         prefix, arrays = self._packed()
         if protocol >= 5:
@@ -860,13 +860,13 @@ class Program(Replayed):
         from . import container
         return _unpickled, (container.joined(prefix, arrays), None)
 
-    def __copy__(self):
+    def __copy__(self) -> "Program":
         return self
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: Any) -> "Program":
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<fastad program {self._name}: {sum(len(p.codes) for p in self._paths.values())} paths>"
 
 
@@ -1099,6 +1099,10 @@ def _program_of(name, fast_math, signatures):
     return program
 
 
+@overload
+def record(f: Callable[..., Any], *example_args: Any, fast_math: bool = False) -> Program: ...
+@overload
+def record(f: None = None, *, fast_math: bool = False) -> Callable[[Callable[..., Any]], Program]: ...
 def record(f: Callable[..., Any] | None = None, *example_args: Any, fast_math: bool = False) -> Any:
     """f as a Program: recorded once per path, replayed from then on; recorded now if example arguments are given.
 
