@@ -127,6 +127,7 @@ cdef class Steps:
         cdef char* to
         cdef Position at
         self.check(carry, xs, ys, kept)
+        ws.take_back()           # what is written below is the workspace's own
         replay.start(consts)
         for k in range(carried):
             memcpy(self.input(self.consts + k), state[k].start, state[k].bytes)

@@ -60,8 +60,8 @@ class _Branches:
 class Paths:
     """The paths of one signature."""
 
-    def __init__(self, f, captures, key, kept):
-        self.f, self.captures, self.key, self.kept = f, captures, key, kept
+    def __init__(self, f, captures, key, kept, fast=False):
+        self.f, self.captures, self.key, self.kept, self.fast = f, captures, key, kept, fast
         self.held = Captures(None, kept) if kept else None         # what the arguments that are objects hold
         self.example: Arguments | None = None     # a call of this signature of which all inputs are numbers
         self.codes: list[Code] = []
@@ -270,7 +270,7 @@ class Paths:
         version = self.version
         try:
             with scalar.Suspended():
-                code = record_path(self.f, arguments, captured, beside, not arguments.only_numbers)
+                code = record_path(self.f, arguments, captured, beside, not arguments.only_numbers, self.fast)
         except TraceError as error:
             streams.restore()
             self.give_up(str(error))
@@ -471,7 +471,7 @@ class Program(Replayed):
                 if self._f is None:
                     raise GuardError(f"{self._name} has no source and was not recorded for arguments of these types and shapes; "
                                      "record the function again, call it with such arguments, and save it")
-                paths = self._paths[arguments.key] = Paths(self._f, self._captures, arguments.key, arguments.kept)
+                paths = self._paths[arguments.key] = Paths(self._f, self._captures, arguments.key, arguments.kept, self._fast_math)
                 if self._rebound > PATIENCE:
                     paths.give_up("what it has captured is bound anew in every call")
             return paths
@@ -1094,7 +1094,7 @@ def _program_of(name, fast_math, signatures):
     program = Program(None, fast_math)
     program._name = name
     for key, found, last in signatures:
-        paths = program._paths[key] = Paths(None, Captures(None), key, [])
+        paths = program._paths[key] = Paths(None, Captures(None), key, [], fast_math)
         paths.restore(found, last)
     return program
 
