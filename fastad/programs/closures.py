@@ -65,8 +65,8 @@ def _partial(function, args, keywords):
 
 def _lift_function(f, values, seen):
     if f.__closure__ is None or id(f) in seen:
-        return None
-    seen[id(f)] = f
+        return seen.get(id(f))
+    seen[id(f)] = None                         # meanwhile: it may have captured itself
     parts = []
     for name, cell in zip(f.__code__.co_freevars, f.__closure__):
         try:
@@ -82,4 +82,5 @@ def _lift_function(f, values, seen):
         g = types.FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, tuple(cells))
         g.__kwdefaults__ = f.__kwdefaults__
         return g
+    seen[id(f)] = rebuild
     return rebuild

@@ -151,6 +151,8 @@ cdef class Steps:
                     to += state[k].bytes
                 i += direction
                 if i & 1023 == 0:
+                    with nogil:
+                        pass               # other threads go on
                     PyErr_CheckSignals()
         finally:
             for k in range(carried):
