@@ -170,6 +170,24 @@ def blocks(outputs, inputs, rows=None, columns=None):
     return table
 
 
+def blocks_of(matrix, outputs, inputs):
+    """The same from one matrix of float64, a row for every element of the results and a column for every element of the inputs."""
+    if not any([is_array(leaf) for leaf in (*outputs, *inputs)]):
+        return matrix.tolist()
+    table, row = [], 0
+    for leaf in outputs:
+        rows, column = matrix[row:row + count([leaf])], 0
+        row += len(rows)
+        entries = []
+        for partner in inputs:
+            part = rows[:, column:column + count([partner])]
+            column += part.shape[1]
+            shape = shape_of(leaf) + shape_of(partner)
+            entries.append(part.reshape(shape) if is_array(leaf) or is_array(partner) else float(part[0, 0]))
+        table.append(entries)
+    return table
+
+
 def _stacked(entries, leaf, partner, axis):
     if not is_array(leaf):
         return entries[0]

@@ -2,7 +2,6 @@
 # are computed here, block by block, without the GIL's being needed; everything else goes through NumPy.
 
 cdef extern from "fastad/core/vector.h":
-    void fastad_sine_block(const double* x, double* result, int n, int64_t turns) noexcept nogil
     void fastad_products_double(double* out, const double* w, const double* p, int n, bint add) noexcept nogil
     void fastad_products_float(float* out, const float* w, const double* p, int n, bint add) noexcept nogil
     void fastad_multiples_double(double* out, const double* w, double factor, int64_t n, bint add) noexcept nogil
@@ -16,37 +15,7 @@ cdef extern from "<fenv.h>" nogil:
     int fetestexcept(int flags)
     int FE_DIVBYZERO, FE_OVERFLOW, FE_INVALID
 
-ctypedef void (*BlockKernel)(const double* x, const double* y, const double* v, double* p, int n) noexcept nogil
-
-cdef enum:
-    FORM_NONE = 0         # no partial
-    FORM_ONE = 1
-    FORM_MINUS_ONE = 2
-    FORM_X = 3            # the partial is operand x, ...
-    FORM_Y = 4
-    FORM_V = 5
-    FORM_KERNEL = 6
-    BLOCK = 512           # elements: three operands and a partial fit the first-level cache
-
-    NEEDS_X = 1
-    NEEDS_Y = 2
-    NEEDS_V = 4
-
-
-cdef struct Partial:
-    int form
-    int needs
-    BlockKernel kernel
-
-
-cdef Partial[256][2] partials
-
-
-cdef void set_partial(int op, int k, int form, int needs, BlockKernel kernel) noexcept:
-    partials[op][k].form, partials[op][k].needs, partials[op][k].kernel = form, needs, kernel
-
-
-include "../core/generated/blocks.pxi"
+include "../core/partials.pxi"
 
 
 # ---- values ------------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ cimport numpy as cnp
 from cpython.dict cimport PyDict_GetItem
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.object cimport PyObject
-from libc.math cimport NAN
+from libc.math cimport NAN, fabs
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
@@ -26,7 +26,10 @@ from numpy cimport (
 from fastad.arrays.active cimport Operand, Record
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
+from fastad.core.lanes cimport Check, Path, lowered
 from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row, watching
+from fastad.core.seeds cimport LANES, reverse_lanes, reverse_tangent_lanes, tangent_lanes
+from fastad.core.schedule cimport Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, schedule_of
 from fastad.core.sweeps cimport (
     give_back, reverse_sweep, reverse_tangent_sweep, tangent_sweep, zeros,
 )
@@ -41,6 +44,7 @@ import numpy as np
 
 from fastad.arrays.active import (
     AddAt, Assign, Call, Constant, Copy, Elementwise, Guard, ProgramCall, RunValues, Selection, SpecialElementwise, Total, Tracked,
+    forget_values,
 )
 
 from fastad.arrays.functions import converted
@@ -51,6 +55,7 @@ cnp.import_array()
 include "../core/generated/value.pxi"
 include "kernels.pxi"
 include "lowering.pxi"
+include "guards.pxi"
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(type subtype, cnp.dtype descr, int nd, const cnp.npy_intp* dims, const cnp.npy_intp* strides,
@@ -67,9 +72,11 @@ cdef enum:
     SCALAR = 1
     ARRAY = 2
     ALIGNMENT = 64
+    LARGE = 4096           # bytes of an array from which on it is worth more than a copy to go without
     SHORT = 2000           # instructions
     WINDOW = 256           # instructions after which guards are looked at, while the values are at hand
     SPARE = 4              # workspaces that are kept for the next calls
+    MOST_BY_LANES = 1 << 21      # instructions, each of which takes 64 bytes for the seeds of a sweep
 
 
 cdef enum Stop:
@@ -84,24 +91,16 @@ cdef enum Stop:
 cdef struct Leaf:
     int kind                # SCALAR or ARRAY
     int32_t number          # place of a slot, or storage
-
-
-cdef struct Check:          # a guard, in few bytes: there may be as many as instructions
-    int32_t place           # it stands before the instruction there
-    int32_t a
-    int32_t b
-    uint8_t op
-    uint8_t expected        # of a comparison; another number is on the tape
+    int32_t order           # among the scalars
 
 
 cdef struct Window:         # a stretch of instructions, and the guards in it
     int64_t end             # place
     bint stops              # behind it is an instruction that guards must not pass: an array instruction or a put
     int32_t first           # of its guards
-    int32_t less            # how many of each kind
-    int32_t less_equal
-    int32_t equal
-    int32_t value
+    int32_t last            # behind them
+    int32_t[6] counts       # how many of each kind there are: those that were less, not less, less or equal ...
+    bint by_itself          # one of them is no comparison, and so they are looked at one by one
 
 
 cdef struct CodeView:       # what the interpreter reads of a Code
@@ -112,9 +111,7 @@ cdef struct CodeView:       # what the interpreter reads of a Code
     const int32_t* check_origins
     const double* recorded          # values on the tape
     const Window* windows
-    const int32_t* a
-    const int32_t* b
-    const uint8_t* expected
+    const int32_t* pairs
 
 
 @cython.final
@@ -141,9 +138,11 @@ cdef class Code:
     cdef int32_t* check_origins          # their instructions on the tape
     cdef Window* windows
     cdef int64_t window_count
-    cdef int32_t* sorted_a               # the guards' operands once more, by kind within each window
-    cdef int32_t* sorted_b
-    cdef uint8_t* sorted_expected
+    cdef int32_t* pairs                  # the guards' operands once more, by kind within each window
+    cdef bint lends                      # a replay may read the caller's arrays where they are: it is over when the call is
+    cdef readonly bint pauses            # replays stop at `start`, and what is behind may run several times
+    cdef readonly int64_t chains         # kernels that are several made one
+    cdef Py_ssize_t tile                 # number of the storage of a tile's values, -1 if there is none
     cdef bint short                      # so short that releasing the GIL would take longer
     cdef Leaf* leaves                    # of the inputs
     cdef Py_ssize_t records              # how many array instructions there are
@@ -155,34 +154,42 @@ cdef class Code:
     cdef list kept                       # Python objects that kernels refer to
     cdef list live                       # Constants whose array the user may have changed: (number, array, address)
     cdef list fixed                      # (number, array): storages that are an array
+    cdef list given                      # (number, layout): large results, written right where they leave
     cdef list refreshed                  # (number, array): copied in at the start of each replay
     cdef readonly list pool              # workspaces that no call uses, shared with the paths beside it and what is behind them
     cdef readonly dict others            # by guard: the Code that goes on with the other outcome of a yes-or-no decision
+    cdef readonly bint forgotten         # the tape has no values of arrays: derivatives are recorded at those of another run
     cdef readonly bint scalars_only      # no array instruction: numeric sweeps serve for derivatives
     cdef public bint draws
     cdef public bint is_number           # the result of the path is one number or array, which changes
     cdef public int32_t value_slot       # the slot of the path's result if that is a float, else -1
+    cdef list scheduled                  # the Schedule, once it is made
+    cdef int replays                     # before that
+    cdef int second_known                # whether all second partials have a rule; -1: not looked at yet
 
-    def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0):
+    def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0, bint pauses=False):
         cdef Py_ssize_t k, storages
         cdef int64_t i
-        self.tape, self.inputs, self.outputs = tape, inputs, outputs
+        cdef int32_t scalars = 0
+        self.scheduled, self.second_known = [], -1
+        self.tape, self.inputs, self.outputs = tape, inputs, without_copies(tape, outputs) if start else outputs
         self.n, self.records = tape.c.n, len(tape.records)
         self.callbacks, self.kept, self.live, self.fixed, self.refreshed = [], [], [], [], []
-        self.extra = []
+        self.extra, self.given = [], []
         self.pool, self.others = [] if beside is None else beside.pool, {}
         self.leaves = <Leaf*>calloc(max(len(inputs), 1), sizeof(Leaf))
         self.kernels = <Kernel**>calloc(max(len(tape.records), 1), sizeof(Kernel*))
         self.counts = <int32_t*>calloc(max(len(tape.records), 1), sizeof(int32_t))
         if self.leaves == NULL or self.kernels == NULL or self.counts == NULL:
             raise MemoryError("no memory for a program")
-        self.start = start
+        self.start, self.pauses, self.tile, self.lends = start, pauses, -1, not pauses
         self.arrange()
         for k, x in enumerate(inputs):
             if type(x) is Operand:
                 self.leaves[k].kind, self.leaves[k].number = ARRAY, (<Operand>x).number
             else:
-                self.leaves[k].kind, self.leaves[k].number = SCALAR, <int32_t>self.place(x)
+                self.leaves[k].kind, self.leaves[k].number, self.leaves[k].order = SCALAR, <int32_t>self.place(x), scalars
+                scalars += 1
         self.scalars_only = True
         for record in tape.records:
             if type(record) is Tracked and record.draws:
@@ -190,14 +197,21 @@ cdef class Code:
             if not (type(record) is Copy and record.x is None) and type(record) is not Constant:
                 self.scalars_only = False
         self.lower()
-        self.place_storages()
+        fusion = Fusion(self)
+        fusion.ask(self.outputs)
+        if start:
+            fusion.ask(beside.outputs)
+        fusion.walk()
+        fusion.emit()
+        self.divide()
+        self.place_storages(fusion)
 
     def __dealloc__(self):
         cdef Py_ssize_t k
         free(self.leaves)
         if self.kernels != NULL:
             for k in range(self.records):
-                free(self.kernels[k])
+                free_kernels(self.kernels[k], self.counts[k])
         free(self.kernels)
         free(self.counts)
         free(self.offsets)
@@ -211,9 +225,7 @@ cdef class Code:
         free(self.checks)
         free(self.check_origins)
         free(self.windows)
-        free(self.sorted_a)
-        free(self.sorted_b)
-        free(self.sorted_expected)
+        free(self.pairs)
 
     cdef int arrange(self) except -1:
         """Sets the guards apart from the instructions."""
@@ -223,16 +235,17 @@ cdef class Code:
             checks += OP_GUARD_LESS <= t.opcode[i] <= OP_GUARD_VALUE
         self.short = self.n < SHORT
         self.checks, self.check_origins = <Check*>malloc((checks + 1) * sizeof(Check)), <int32_t*>malloc((checks + 1) * sizeof(int32_t))
-        self.sorted_a, self.sorted_b = <int32_t*>malloc((checks + 1) * sizeof(int32_t)), <int32_t*>malloc((checks + 1) * sizeof(int32_t))
-        self.sorted_expected = <uint8_t*>malloc(checks + 1)
-        if self.checks == NULL or self.check_origins == NULL or self.sorted_a == NULL or self.sorted_b == NULL \
-                or self.sorted_expected == NULL:
+        self.pairs = <int32_t*>malloc(2 * (checks + 1) * sizeof(int32_t))
+        if self.checks == NULL or self.check_origins == NULL or self.pairs == NULL:
             raise MemoryError(f"no memory for a program of {self.n} instructions")
         self.c = t[0]
         if checks:
             self.set_apart()
-        self.divide()
         return 0
+
+    cdef bint stops(self, int64_t i) noexcept:
+        """Whether the instruction at place i ends a window: one with kernels, or that writes to an array."""
+        return self.c.opcode[i] == OP_PUT or (self.c.opcode[i] == OP_ARRAY and self.counts[self.c.a[i]] != 0)
 
     cdef int divide(self) except -1:
         """Divides what is replayed into windows."""
@@ -243,12 +256,12 @@ cdef class Code:
         cdef int32_t check = 0
         cdef bint stops
         for i in range(c.n):
-            count += c.opcode[i] == OP_ARRAY or c.opcode[i] == OP_PUT
+            count += self.stops(i)
         self.windows = <Window*>calloc(count + c.n // WINDOW + 1, sizeof(Window))
         if self.windows == NULL:
             raise MemoryError(f"no memory for a program of {self.n} instructions")
         for i in range(c.n + 1):
-            stops = i < c.n and (c.opcode[i] == OP_ARRAY or c.opcode[i] == OP_PUT)
+            stops = i < c.n and self.stops(i)
             if not stops and i < c.n and i - start < WINDOW and (i != pause or i == 0):
                 continue
             w = &self.windows[self.window_count]
@@ -262,18 +275,23 @@ cdef class Code:
 
     cdef void sort_checks(self, Window* w, int32_t end) noexcept:
         """Lists the guards of a window by kind."""
-        cdef int32_t k, n = w.first
-        cdef int op
-        for op in range(OP_GUARD_LESS, OP_GUARD_VALUE + 1):
-            for k in range(w.first, end):
-                if self.checks[k].op == op:
-                    self.sorted_a[n], self.sorted_b[n] = self.checks[k].a, self.checks[k].b
-                    self.sorted_expected[n] = self.checks[k].expected
-                    n += 1
-                    w.less += op == OP_GUARD_LESS
-                    w.less_equal += op == OP_GUARD_LESS_EQUAL
-                    w.equal += op == OP_GUARD_EQUAL
-                    w.value += op == OP_GUARD_VALUE
+        cdef int32_t k
+        cdef int kind
+        cdef int32_t[6] at
+        w.last = end
+        for k in range(w.first, end):
+            if self.checks[k].op == OP_GUARD_VALUE:
+                w.by_itself = True
+            else:
+                w.counts[kind_of(&self.checks[k])] += 1
+        at[0] = w.first
+        for kind in range(1, 6):
+            at[kind] = at[kind - 1] + w.counts[kind - 1]
+        for k in range(w.first, end):
+            if self.checks[k].op != OP_GUARD_VALUE:
+                kind = kind_of(&self.checks[k])
+                self.pairs[2 * at[kind]], self.pairs[2 * at[kind] + 1] = self.checks[k].a, self.checks[k].b
+                at[kind] += 1
 
     cdef int set_apart(self) except -1:
         """Copies the instructions without the guards."""
@@ -317,7 +335,7 @@ cdef class Code:
     cdef CodeView view(self) noexcept nogil:
         cdef CodeView view
         view.t, view.kernels, view.counts, view.checks, view.windows = &self.c, self.kernels, self.counts, self.checks, self.windows
-        view.a, view.b, view.expected = self.sorted_a, self.sorted_b, self.sorted_expected
+        view.pairs = self.pairs
         view.check_origins, view.recorded = self.check_origins, self.tape.c.v
         return view
 
@@ -360,7 +378,7 @@ cdef class Code:
             if type(record) is Constant or (type(record) is Copy and record.x is None):
                 continue
             extra = len(self.extra)
-            lowering = Lowering(self.tape, self.extra)
+            lowering = Lowering(self.tape, self.extra, self.start > 0 and slots[k] >= self.start)
             if lower_record(lowering, record, slots[k]):
                 self.kernels[k] = lowering.take()
                 self.counts[k] = lowering.count
@@ -376,32 +394,94 @@ cdef class Code:
                 self.callbacks.append(name_of(record))
         return 0
 
-    cdef int place_storages(self) except -1:
+    cdef int32_t tile_buffer(self, int64_t nbytes) except -1:
+        """The storage of a tile's values, with room for that many bytes."""
+        if self.tile < 0:
+            self.tile = len(self.tape.storages) + len(self.extra)
+            self.extra.append(((0,), np.dtype(np.uint8)))
+        at = self.tile - len(self.tape.storages)
+        self.extra[at] = ((max(nbytes, self.extra[at][0][0]),), np.dtype(np.uint8))
+        return <int32_t>self.tile
+
+    cdef int place_storages(self, Fusion fusion) except -1:
+        """Gives storages their places in a workspace's memory.
+
+        Those of before the last guard stand in order, as other paths go on from there; the others share memory with those of the same
+        size that nothing reads any more, and have none if nothing but a chain knows them.
+        """
         cdef Py_ssize_t number
-        cdef int64_t at = 0
-        cdef list storages
-        storages = self.tape.storages + self.extra
+        cdef list storages = self.tape.storages + self.extra
+        cdef int64_t size
+        cdef dict spare = {}
         self.offsets = <int64_t*>calloc(max(len(storages), 1), sizeof(int64_t))
         if self.offsets == NULL:
             raise MemoryError("no memory for a program")
-        for record in self.tape.records:
-            if type(record) is Constant:
-                number = record.out
-                self.offsets[number] = -1
-                array = record.value if record.origin is None else record.origin
-                if record.origin is None or (PyArray_IS_C_CONTIGUOUS(<ndarray>array) and PyArray_ISBEHAVED_RO(<ndarray>array)):
-                    self.fixed.append((number, array))
-                    if record.origin is not None:
-                        self.live.append((number, array, <size_t>PyArray_DATA(<ndarray>array), array.shape))
-                else:
-                    self.offsets[number] = 0
-                    self.refreshed.append((number, array))
-        for number, (shape, dtype) in enumerate(storages):
+        self.place_constants()
+        lives = fusion.lives()
+        if not self.pauses:
+            self.give(fusion)
+            for number, _ in self.given:
+                lives.pop(number, None)
+        for number in sorted(fusion.early):
+            lives.pop(number, None)
+            if self.offsets[number] == 0:
+                self.offsets[number] = self.room(bytes_of(storages[number][0], storages[number][1]), {})
+        ends: dict = {}
+        for number, (first, last) in sorted(lives.items(), key=lambda life: life[1][0]):
+            for end in [end for end in ends if end < first]:
+                for size, offset in ends.pop(end):
+                    spare.setdefault(size, []).append(offset)
             if self.offsets[number] < 0:
                 continue
-            self.offsets[number] = at
-            at += (bytes_of(shape, dtype) + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
-        self.bytes = at
+            size = bytes_of(storages[number][0], storages[number][1])
+            self.offsets[number] = self.room(size, spare)
+            ends.setdefault(last, []).append((size, self.offsets[number]))
+        return 0
+
+    def forget(self, int64_t limit):
+        """Lets go of the values of the run that was recorded if its arrays are more than so many bytes."""
+        cdef int64_t total = 0
+        for shape, dtype in self.tape.storages:
+            total += bytes_of(shape, dtype)
+        if total > limit:
+            self.forgotten = forget_values(self.tape)
+
+    cdef int give(self, Fusion fusion) except -1:
+        """Finds the results that are written where they leave: not those that another path may have begun."""
+        cdef Operand operand
+        inputs = [(<Operand>x).number for x in self.inputs if type(x) is Operand]
+        for x in self.outputs:
+            if type(x) is Operand and (<Operand>x).strides is None:
+                operand = <Operand>x
+                entry = (operand.number, operand.layout)
+                if bytes_of(operand.layout[0], operand.layout[1]) >= LARGE and self.offsets[operand.number] >= 0 and entry not in self.given \
+                        and operand.number not in inputs and operand.number not in fusion.early:
+                    self.given.append(entry)
+        return 0
+
+    cdef int64_t room(self, int64_t size, dict spare) except -1:
+        """An offset in a workspace's memory, one that is spare if there is one of this size."""
+        cdef int64_t at = self.bytes
+        if spare.get(size) and passes["memory"]:
+            return spare[size].pop()
+        self.bytes += (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+        return at
+
+    cdef int place_constants(self) except -1:
+        """Finds the storages that are arrays of their own, with offset -1, and those that are copied in."""
+        cdef Py_ssize_t number
+        for record in self.tape.records:
+            if type(record) is not Constant:
+                continue
+            number = record.out
+            array = record.value if record.origin is None else record.origin
+            if record.origin is None or (PyArray_IS_C_CONTIGUOUS(<ndarray>array) and PyArray_ISBEHAVED_RO(<ndarray>array)):
+                self.offsets[number] = -1
+                self.fixed.append((number, array))
+                if record.origin is not None:
+                    self.live.append((number, array, <size_t>PyArray_DATA(<ndarray>array), array.shape))
+            else:
+                self.refreshed.append((number, array))
         return 0
 
     @property
@@ -410,14 +490,30 @@ cdef class Code:
         return self.scalars_only and all([isinstance(x, (int, Plain)) for x in self.outputs])
 
     @property
-    def has_no_arrays(self):
-        """Whether there is no array at all, not even to read elements from."""
-        return not self.tape.storages
+    def numeric_product(self):
+        """Whether they give products with its Hessian: where there are arrays, other ways do without rules of second partials."""
+        cdef int64_t i
+        if self.second_known < 0:
+            self.second_known = True
+            for i in range(self.c.n if self.tape.storages else 0):
+                if self.c.opcode[i] == OP_SPECIAL and special_row(self.c.b[i]).unknown_second:
+                    self.second_known = False
+        return self.numeric and self.second_known
+
+    @property
+    def takes_lanes(self):
+        """Whether sweeps of several seeds have the memory they need."""
+        return self.numeric and self.n <= MOST_BY_LANES
+
+    @property
+    def schedule(self):
+        """The Schedule, None as long as there is none."""
+        return self.scheduled[0] if self.scheduled else None
 
     @property
     def nbytes(self):
-        """Bytes of the instructions and of a workspace."""
-        return 17 * self.n + 8 * self.n + self.bytes
+        """Bytes of the instructions, of the schedule and of a workspace."""
+        return 17 * self.n + 8 * self.n + self.bytes + sum([schedule.nbytes for schedule in self.scheduled])
 
     def live_arrays(self):
         """Whether the user's arrays are still where and what they were."""
@@ -426,7 +522,8 @@ cdef class Code:
                 return False
         return True
 
-    cdef Workspace workspace(self):
+    cdef Workspace workspace(self, bint plain=False):
+        """A workspace for one replay, by the schedule if there is one and not `plain`."""
         cdef Workspace ws = None
         if self.pool:
             try:
@@ -435,14 +532,43 @@ cdef class Code:
                 pass           # another thread took it
         if ws is None:
             ws = Workspace()
-        if ws.code is not self:
+        schedule = None if plain else schedule_for(self)
+        if ws.code is not self or ws.schedule is not schedule:
+            ws.schedule = schedule
             ws.enter(self, 0)
         return ws
 
     cdef int release(self, Workspace ws) except -1:
+        ws.take_back()
         if len(self.pool) < SPARE:
             self.pool.append(ws)
         return 0
+
+
+cdef list without_copies(Tape tape, list outputs):
+    """Results, with what the last instructions copy in place of the copies."""
+    cdef dict copied = {}
+    cdef Operand x, operand
+    cdef int64_t i = tape.c.n - 1
+    cdef list results = []
+    while i >= 0 and tape.c.opcode[i] == OP_ARRAY and type(tape.records[tape.c.a[i]]) is Copy:
+        record = tape.records[tape.c.a[i]]
+        x = record.x
+        if x is None or x.kind != ARRAY or x.strides is not None or x.layout != tape.storages[record.out]:
+            break
+        copied[record.out] = x.number
+        i -= 1
+    for result in outputs:
+        if type(result) is Operand and (<Operand>result).strides is None and (<Operand>result).number in copied:
+            operand = Operand.__new__(Operand)
+            operand.kind, operand.layout, operand.slot = ARRAY, (<Operand>result).layout, (<Operand>result).slot
+            operand.number = copied[(<Operand>result).number]
+            result = operand
+        results.append(result)
+    return results
+
+
+include "tiles.pxi"
 
 
 cdef int64_t bytes_of(shape, dtype) except -1:
@@ -480,12 +606,16 @@ cdef class Workspace:
     cdef char* memory
     cdef char* aligned
     cdef int64_t bytes
+    cdef Schedule schedule     # what computes the values; None: the interpreter
+    cdef bint complete         # every value is at its place, not only those that are wanted
     cdef int64_t at            # the instruction of the tape where a guard did not hold
     cdef object found          # shapes and types of the result that stopped a replay
+    cdef dict lent             # by storage: the caller's array that it is in this replay
+    cdef dict given            # by storage: the array that leaves as a result
     cdef dict views            # by operand: arrays for instructions that call Python
 
     def __cinit__(self):
-        self.views = {}
+        self.views, self.lent, self.given, self.complete = {}, {}, {}, True
 
     def __dealloc__(self):
         free(self.v)
@@ -495,6 +625,7 @@ cdef class Workspace:
     cdef int enter(self, Code code, int64_t first) except -1:
         """Goes on with another path, whose instructions before `first` are those of the one so far."""
         cdef Py_ssize_t k, storages = len(code.tape.storages) + len(code.extra)
+        cdef int64_t bytes
         cdef char* memory
         cdef char* aligned
         if code.c.n > self.slots:
@@ -507,24 +638,58 @@ cdef class Workspace:
             if data == NULL:
                 raise MemoryError(f"no memory for a replay with {storages} arrays")
             self.data, self.storages = data, storages
-        if code.bytes > self.bytes or (self.memory == NULL and storages):
-            memory = <char*>malloc(code.bytes + ALIGNMENT)
+        if first:
+            self.schedule = None
+        bytes = code.bytes if self.schedule is None else self.schedule.plan.end * sizeof(double)
+        if bytes > self.bytes or (self.memory == NULL and storages):
+            memory = <char*>malloc(bytes + ALIGNMENT)
             if memory == NULL:
-                raise MemoryError(f"no memory for the arrays of a replay ({code.bytes} bytes)")
+                raise MemoryError(f"no memory for the arrays of a replay ({bytes} bytes)")
             aligned = memory + (ALIGNMENT - <size_t>memory % ALIGNMENT)
             if self.memory != NULL:
                 memcpy(aligned, self.aligned, self.bytes)
                 free(self.memory)
-            self.memory, self.aligned, self.bytes = memory, aligned, code.bytes
+            self.memory, self.aligned, self.bytes = memory, aligned, bytes
         if self.views:
             self.views = {}
         for k in range(storages):
             self.data[k] = self.aligned + max(code.offsets[k], <int64_t>0)
         for number, array in code.fixed:
             self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
+        for number, array in self.lent.items():
+            self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
+        if first:
+            self.make_results(code)
         first = code.place(first)
         memcpy(self.v + first, code.c.v + first, (code.c.n - first) * sizeof(double))
         self.code = code
+        if self.schedule is not None:
+            load_constants(&self.schedule.plan, <double*>self.aligned)
+        return 0
+
+    cdef int make_results(self, Code code) except -1:
+        """Makes the arrays that leave as results, before anything is written to them."""
+        cdef ndarray array
+        self.given = {}
+        for number, layout in code.given:
+            array = self.given[number] = empty(<tuple>layout)
+            self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(array)
+        return 0
+
+    cdef int lend(self, int32_t number, ndarray array) except -1:
+        """Makes a storage an array of the caller's, which no instruction writes to."""
+        self.lent[number] = array
+        self.data[number] = <char*>PyArray_DATA(array)
+        return 0
+
+    cdef int take_back(self) except -1:
+        """Ends a replay: nothing of the caller's is kept."""
+        for number in self.lent:
+            self.data[<Py_ssize_t>number] = self.aligned + self.code.offsets[<Py_ssize_t>number]
+        for number in self.given:
+            self.data[<Py_ssize_t>number] = self.aligned + self.code.offsets[<Py_ssize_t>number]
+        if self.lent or self.given:
+            self.lent, self.given = {}, {}
         return 0
 
     cdef ndarray whole(self, int32_t number):
@@ -555,7 +720,7 @@ cdef class Workspace:
         if operand.kind != ARRAY:
             return operand.value
         found = self.views.get(operand)
-        if found is None:
+        if found is None or PyArray_DATA(<ndarray>found) != self.data[operand.number] + operand.offset:
             found = self.views[operand] = self.array(operand.layout[0], operand.layout[1], operand.strides,
                                                      self.data[operand.number] + operand.offset)
         return found
@@ -598,6 +763,11 @@ cdef class Workspace:
         """Goes on to a place; 0 if a guard does not hold, and then `self.at` is its instruction."""
         cdef CodeView view = self.code.view()
         cdef Stop stop
+        if self.schedule is not None:
+            return run_schedule(self, at)
+        if not self.complete:
+            at[0] = Position(0, 0, 0)           # it came from a schedule, which leaves nothing to go on from
+            self.complete = True
         while True:
             if self.code.short:
                 stop = run(&view, self.v, self.data, at, end)
@@ -675,40 +845,47 @@ cdef struct Position:
     int64_t window         # the one it is in
 
 
+cdef inline int kind_of(const Check* check) noexcept nogil:
+    """Place among fastad_fails."""
+    return 2 * (check.op - OP_GUARD_LESS) + (not check.expected)
+
+
 cdef bint all_hold(const CodeView* code, const Window* w, const double* v) noexcept nogil:
     """Whether all guards of a window hold."""
-    cdef const int32_t* a = code.a + w.first
-    cdef const int32_t* b = code.b + w.first
-    cdef const uint8_t* expected = code.expected + w.first
-    cdef int32_t k, n
-    cdef int failed = 0
-    n = w.less
-    for k in range(n):
-        failed |= (v[a[k]] < v[b[k]]) ^ expected[k]
-    a, b, expected, n = a + n, b + n, expected + n, w.less_equal
-    for k in range(n):
-        failed |= (v[a[k]] <= v[b[k]]) ^ expected[k]
-    a, b, expected, n = a + n, b + n, expected + n, w.equal
-    for k in range(n):
-        failed |= (v[a[k]] == v[b[k]]) ^ expected[k]
-    return not failed and w.value == 0
+    cdef const int32_t* pairs = code.pairs + 2 * w.first
+    cdef int kind
+    if w.by_itself:
+        return False
+    for kind in range(6):
+        if w.counts[kind]:
+            if fastad_fails[kind](v, pairs, w.counts[kind]):
+                return False
+            pairs += 2 * w.counts[kind]
+    return True
+
+
+cdef bint checked(const CodeView* code, const Window* w, const double* v, Position* at) noexcept nogil:
+    """Whether the guards of a window hold from number at.check on; goes on to the next window's or the first that does not."""
+    if at.check != w.first or not all_hold(code, w, v):
+        while at.check < w.last:
+            if not holds(code, at.check, v):
+                return False
+            at.check += 1
+    at.check = w.last
+    return True
 
 
 cdef Stop run(const CodeView* code, double* v, char** data, Position* at, int64_t end) noexcept nogil:
     """Goes on to a place where a window ends. Where it does not get there, `at` says where it stopped: at.i, or at guard at.check if that MISSED."""
     cdef const Window* w
-    cdef int32_t record, last
+    cdef int32_t record
     cdef int k
     while True:
         w = &code.windows[at.window]
         run_scalars(code.t, v, data, at.i, w.end)
-        last = w.first + w.less + w.less_equal + w.equal + w.value
-        if at.check != w.first or not all_hold(code, w, v):
-            while at.check < last:
-                if not holds(code, at.check, v):
-                    return MISSED
-                at.check += 1
-        at.check, at.i = last, w.end
+        if not checked(code, w, v, at):
+            return MISSED
+        at.i = w.end
         if at.i == end:
             return FINISHED
         if w.stops:
@@ -736,9 +913,9 @@ cdef class Replay:
     cdef readonly int64_t at       # the instruction it stopped at; the length of the path if none
     cdef readonly object outcome   # what the guard found there
 
-    def __cinit__(self, Code code):
+    def __cinit__(self, Code code, bint plain=False):
         self.code = code
-        self.ws = code.workspace()
+        self.ws = code.workspace(plain)
         self.at = 0
 
     cdef int put(self, Py_ssize_t k, x) except -1:
@@ -747,7 +924,10 @@ cdef class Replay:
         if leaf.kind == SCALAR:
             self.ws.v[leaf.number] = x
         elif type(x) is ndarray and PyArray_IS_C_CONTIGUOUS(<ndarray>x) and PyArray_ISBEHAVED_RO(<ndarray>x):
-            memcpy(self.ws.data[leaf.number], PyArray_DATA(<ndarray>x), PyArray_NBYTES(<ndarray>x))
+            if PyArray_NBYTES(<ndarray>x) >= LARGE and self.code.lends and self.ws.schedule is None:
+                self.ws.lend(leaf.number, <ndarray>x)
+            else:
+                memcpy(self.ws.data[leaf.number], PyArray_DATA(<ndarray>x), PyArray_NBYTES(<ndarray>x))
         else:
             self.ws.whole(leaf.number)[...] = x
         return 0
@@ -755,6 +935,8 @@ cdef class Replay:
     def start(self, list leaves, Py_ssize_t first=0):
         """Sets the inputs from number `first` on: numbers and arrays of the shapes and types that were recorded."""
         cdef Py_ssize_t k
+        if first == 0:
+            self.ws.make_results(self.code)
         for k in range(len(leaves)):
             self.put(first + k, leaves[k])
         if self.code.refreshed:
@@ -783,28 +965,16 @@ cdef class Replay:
         """Gives the workspace back."""
         self.code.release(self.ws)
 
-    def values_noted(self):
-        """A tape like that of its path with the values of this replay, which a derivative can be recorded behind."""
-        cdef Code code = self.code
-        cdef Workspace ws = self.ws
-        cdef Tape tape = code.tape.copy()
-        cdef int64_t i
-        for i in range(code.n):
-            # A guard that holds has the value it was recorded with.
-            if not OP_GUARD_LESS <= tape.c.opcode[i] <= OP_GUARD_VALUE:
-                tape.c.v[i] = ws.v[code.place(i)]
-        values = RunValues(lambda number: ws.whole(number), lambda slot: ws.v[code.place(<int64_t>slot)])
-        for i in range(code.n):
-            if tape.c.opcode[i] == OP_ARRAY:
-                tape.records[tape.c.a[i]] = values.record(tape.records[tape.c.a[i]], i)
-        return tape
-
     # Numeric sweeps, for paths without array instructions.
 
     def reverse(self, list outputs, list adjoints, list inputs):
         """Adjoints of inputs (indices of leaves) for adjoints of outputs (slots, -1 for a constant): arrays and floats."""
-        cdef Sweep sweep = Sweep(self.ws)
-        cdef int64_t i = sweep.t.n
+        cdef Sweep sweep
+        cdef int64_t i
+        if self.ws.schedule is not None:
+            return scheduled_reverse(self.ws, outputs, adjoints, inputs)
+        sweep = Sweep(self.ws)
+        i = sweep.t.n
         for slot, w in zip(outputs, adjoints):
             if slot >= 0:
                 sweep.w[self.code.place(<int64_t>slot)] += <double>w
@@ -826,27 +996,48 @@ cdef class Replay:
         return [sweep.w[self.code.place(<int64_t>slot)] if slot >= 0 else 0.0 for slot in outputs]
 
     def product(self, list inputs, list tangents, int64_t output):
-        """The Hessian of an output (a slot, -1 for a constant) times tangents of inputs; for paths without arrays."""
-        cdef Sweep t = Sweep(self.ws)
-        cdef Sweep w = Sweep(self.ws)
-        cdef Sweep s = Sweep(self.ws)
+        """The Hessian of an output (a slot, -1 for a constant) times tangents of inputs."""
+        cdef Sweep t, w, s
         cdef int64_t stopped
+        if self.code.tape.storages:
+            return product_by_lanes(self, inputs, tangents, output)
         if output < 0:
             return [0.0] * len(inputs)
+        t, w, s = Sweep(self.ws), Sweep(self.ws), Sweep(self.ws)
         t.seed(self.code, inputs, tangents)
         w.w[self.code.place(output)] = 1.0
         with nogil:
             tangent_sweep(&t.t, t.w, behind_inputs(&t.t, 0), t.t.n, NULL)
             stopped = reverse_tangent_sweep(&t.t, t.w, w.w, s.w, 0, t.t.n)
-        if stopped >= 0:
-            from fastad.errors import no_second_rule
-            raise no_second_rule(t.t.b[stopped])
+        check_second(&t.t, stopped)
         return s.collect(self.code, inputs)
+
+    # Several seeds at a time.
+
+    def columns(self, list inputs, list outputs):
+        """The Jacobian of outputs (slots, -1 for a constant) by all elements of inputs (indices of leaves), by tangents: an array."""
+        return columns_of(self, inputs, outputs)
+
+    def rows(self, list inputs, list outputs):
+        """The same by adjoints."""
+        return rows_of(self, inputs, outputs)
+
+    def curvature(self, list inputs, int64_t output):
+        """The Hessian of an output (a slot, -1 for a constant) by all elements of inputs (indices of leaves): an array."""
+        return curvature_of(self, inputs, output)
 
     @property
     def length(self):
         """Number of instructions of the path it is on."""
         return self.code.n
+
+
+cdef int check_second(const CTape* t, int64_t stopped) except -1:
+    """TraceError for the instruction, if any, that a reverse-tangent sweep stopped at."""
+    if stopped >= 0:
+        from fastad.errors import no_second_rule
+        raise no_second_rule(t.b[stopped])
+    return 0
 
 
 cdef int64_t behind_inputs(const CTape* t, int64_t i) noexcept nogil:
@@ -868,6 +1059,7 @@ cdef class Sweep:
     def __cinit__(self, Workspace ws):
         cdef Code code = ws.code
         cdef ndarray array
+        complete(ws)
         self.t = code.c
         self.t.v = ws.v
         self.w = zeros(max(code.c.n, <int64_t>1))
@@ -1034,6 +1226,8 @@ cdef object leaf_value(Workspace ws, x):
     if type(x) is Operand:
         operand = <Operand>x
         if operand.strides is None:
+            if operand.number in ws.given:
+                return ws.given.pop(operand.number)
             array = empty(operand.layout)
             memcpy(PyArray_DATA(array), ws.data[operand.number], PyArray_NBYTES(array))
             return array
@@ -1045,6 +1239,10 @@ cdef object leaf_value(Workspace ws, x):
     return ws.v[ws.code.place(<int64_t>x)]
 
 
+include "contents.pxi"
+include "scheduled.pxi"
+include "seeds.pxi"
 include "shortcut.pxi"
 include "onestep.pxi"
+include "rows.pxi"
 include "looping.pxi"

@@ -9,6 +9,26 @@ cdef extern from "numpy/ufuncobject.h":
         void** data
         char* types
 
+cdef extern from "fastad/programs/loops.h":
+    void fastad_add_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_add_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_subtract_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_subtract_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_multiply_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_multiply_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_divide_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_divide_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_mulz_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_mulz_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_negative_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_negative_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_square_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_square_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_total_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_total_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_sine_loop(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    double fastad_total(const char* x, cnp.npy_intp n, cnp.npy_intp step, bint single) noexcept nogil
+
 # A loop that can fail: an index out of bounds, a guard.
 ctypedef bint (*CheckedLoop)(char** args, const cnp.npy_intp* dimensions, const cnp.npy_intp* strides, void* data) noexcept nogil
 
@@ -30,6 +50,9 @@ cdef struct Place:
     int64_t whole
 
 
+cdef struct Chain            # tiles.pxi
+
+
 cdef struct Kernel:
     Loop loop              # or `checked`
     CheckedLoop checked
@@ -37,7 +60,12 @@ cdef struct Kernel:
     int count              # operands
     int outer              # dimensions around the inner loop
     bint is_guard
+    bint elementwise       # each element of the last operand comes of those of the others at the same place, or is their sum
+    bint total             # it is their sum
+    bint own               # a loop of fastad's: the same results at any strides
+    Chain* chain           # it is a chain of kernels; then nothing else is set
     Place[OPERANDS] places
+    int[OPERANDS] sizes    # of an element
     cnp.npy_intp[1 + CORE] lengths             # of the inner loop, then of the core dimensions
     cnp.npy_intp[OPERANDS + CORE] strides      # of the inner loop, then of the core dimensions
     cnp.npy_intp[OUTER] around
@@ -49,18 +77,12 @@ cdef bint run_kernel(Kernel* kernel, double* v, char** data) noexcept nogil:
     cdef char* args[OPERANDS]
     cdef char* at[OPERANDS]
     cdef cnp.npy_intp[OUTER] index
-    cdef Place* place
     cdef int k, d
+    if kernel.chain != NULL:
+        run_chain(kernel.chain, v, data)
+        return True
     for k in range(kernel.count):
-        place = &kernel.places[k]
-        if place.kind == ARRAY:
-            args[k] = data[place.number] + place.offset
-        elif place.kind == SCALAR:
-            args[k] = <char*>&v[place.number]
-        elif place.kind == FIXED:
-            args[k] = place.address
-        else:
-            args[k] = <char*>&place.constant + place.offset
+        args[k] = address_of(&kernel.places[k], v, data)
     if kernel.outer == 0:
         if kernel.checked != NULL:
             return kernel.checked(args, kernel.lengths, kernel.strides, kernel.data)
@@ -94,6 +116,39 @@ cdef bint run_kernel(Kernel* kernel, double* v, char** data) noexcept nogil:
 
 # ---- own loops -----------------------------------------------------------------------------------------------------------------
 
+cdef struct OwnLoops:
+    Loop double_loop
+    Loop float_loop
+
+
+cdef dict own_loops = {}      # by ufunc or opcode: the place of its loops
+cdef OwnLoops[8] own_loop
+
+for _place, (_ufunc, _opcode) in enumerate((
+        (np.add, OP_ADD), (np.subtract, OP_SUBTRACT), (np.multiply, OP_MULTIPLY), (np.true_divide, OP_DIVIDE), (np.negative, OP_NEGATIVE),
+        (np.square, OP_SQUARE), (None, OP_MULZ))):
+    own_loops[_ufunc] = own_loops[_opcode] = _place
+own_loop[0] = OwnLoops(fastad_add_double, fastad_add_float)
+own_loop[1] = OwnLoops(fastad_subtract_double, fastad_subtract_float)
+own_loop[2] = OwnLoops(fastad_multiply_double, fastad_multiply_float)
+own_loop[3] = OwnLoops(fastad_divide_double, fastad_divide_float)
+own_loop[4] = OwnLoops(fastad_negative_double, fastad_negative_float)
+own_loop[5] = OwnLoops(fastad_square_double, fastad_square_float)
+own_loop[6] = OwnLoops(fastad_mulz_double, fastad_mulz_float)
+
+
+cdef Loop own_loop_for(function, list operands) except? NULL:
+    """fastad's own loop of a ufunc or an opcode for these operands; NULL if there is none."""
+    cdef int type_number = (<Ref>operands[0]).type_number
+    place = own_loops.get(function)
+    for ref in operands:
+        if (<Ref>ref).type_number != type_number:
+            return NULL
+    if place is None or type_number not in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT):
+        return NULL
+    return own_loop[<int>place].double_loop if type_number == cnp.NPY_DOUBLE else own_loop[<int>place].float_loop
+
+
 cdef enum:
     MAX_ROWS = 256
 
@@ -113,40 +168,8 @@ cdef void row_loop_double(char** args, const cnp.npy_intp* n, const cnp.npy_intp
     cdef char* v = args[2] if two else args[1]
     cdef cnp.npy_intp dy = strides[1] if two else strides[0]
     cdef cnp.npy_intp dv = strides[2] if two else strides[1]
-    if op == OP_MULZ and dv == 8:
-        mulz_double(x, y, <double*>v, n[0], strides[0], dy)
-        return
     for i in range(n[0]):
         (<double*>(v + i * dv))[0] = value_of(op, (<double*>(x + i * strides[0]))[0], (<double*>(y + i * dy))[0])
-
-
-cdef void mulz_double(const char* x, const char* y, double* v, cnp.npy_intp n, cnp.npy_intp dx, cnp.npy_intp dy) noexcept nogil:
-    cdef cnp.npy_intp i
-    cdef double total = 0.0
-    cdef double p, q
-    if dx == 8 and dy == 8:
-        for i in range(n):
-            v[i] = (<const double*>x)[i] * (<const double*>y)[i]
-    elif dx == 8 and dy == 0:
-        q = (<const double*>y)[0]
-        for i in range(n):
-            v[i] = (<const double*>x)[i] * q
-    elif dy == 8 and dx == 0:
-        q = (<const double*>x)[0]
-        for i in range(n):
-            v[i] = q * (<const double*>y)[i]
-    else:
-        for i in range(n):
-            v[i] = (<const double*>(x + i * dx))[0] * (<const double*>(y + i * dy))[0]
-    for i in range(n):
-        total += v[i] - v[i]
-    if total == total:
-        return
-    # Somewhere the plain product is infinite or NaN: zero wins there.
-    for i in range(n):
-        p, q = (<const double*>(x + i * dx))[0], (<const double*>(y + i * dy))[0]
-        if p == 0.0 or q == 0.0:
-            v[i] = 0.0
 
 
 cdef void row_loop_float(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
@@ -311,9 +334,10 @@ cdef class Lowering:
     cdef list kept
     cdef list extra         # storages that kernels need between them: (shape, dtype), numbered behind the tape's
     cdef bint small          # no kernel takes long
+    cdef bint partial        # the instruction belongs to a derivative: its functions need not be NumPy's to the last bit
 
-    def __cinit__(self, Tape tape, list extra):
-        self.tape, self.kept, self.extra, self.small = tape, [], extra, True
+    def __cinit__(self, Tape tape, list extra, bint partial):
+        self.tape, self.kept, self.extra, self.small, self.partial = tape, [], extra, True, partial
 
     def __dealloc__(self):
         free(self.kernels)
@@ -374,7 +398,7 @@ cdef class Lowering:
         kernel.count, kernel.outer = <int>len(operands), <int>len(lengths) - 1
         kernel.lengths[0] = lengths[len(lengths) - 1]
         for k, ref in enumerate(operands):
-            kernel.places[k] = ref.place
+            kernel.places[k], kernel.sizes[k] = ref.place, ref.itemsize
             kernel.strides[k] = steps[len(steps) - 1][k]
             for d in range(kernel.outer):
                 kernel.steps[d][k] = steps[d][k]
@@ -383,20 +407,23 @@ cdef class Lowering:
         self.small = self.small and math.prod(shape) < SMALL
         return 1
 
-    cdef int loop(self, Loop loop, void* data, list operands, tuple shape) except -1:
-        """Adds an elementwise kernel."""
+    cdef int loop(self, Loop loop, void* data, list operands, tuple shape, bint own=True) except -1:
+        """Adds an elementwise kernel, of fastad's own unless said otherwise."""
         cdef Kernel* kernel
         if 0 in shape:
             return 1
         kernel = self.add()
-        kernel.loop, kernel.data = loop, data
+        kernel.loop, kernel.data, kernel.elementwise, kernel.own = loop, data, True, own
         return self.nest(kernel, operands, shape)
 
-    cdef int ufunc(self, function, list operands, tuple shape) except -1:
-        """Adds a kernel with NumPy's loop of a ufunc for exactly these types; 0 if it has none."""
+    cdef int ufunc(self, function, list operands, tuple shape, bint reduces=False) except -1:
+        """Adds a kernel with the loop of a ufunc for exactly these types; 0 if there is none. NumPy's own if it `reduces`."""
         cdef PyUFuncObject* u
+        cdef Loop loop = NULL if reduces else own_loop_for(function, operands)
         cdef int i, k
         cdef bint fits
+        if loop != NULL:
+            return self.loop(loop, NULL, operands, shape)
         if type(function) is not np.ufunc:
             return 0
         u = <PyUFuncObject*>function
@@ -408,11 +435,14 @@ cdef class Lowering:
                 fits = fits and u.types[i * (u.nin + u.nout) + k] == (<Ref>operands[k]).type_number
             if fits:
                 self.kept.append(function)
-                return self.loop(u.functions[i], u.data[i] if u.data != NULL else NULL, operands, shape)
+                return self.loop(u.functions[i], u.data[i] if u.data != NULL else NULL, operands, shape, False)
         return 0
 
     cdef int row(self, int op, list operands, tuple shape) except -1:
         """Adds a kernel for a row of the op table that NumPy has no loop for."""
+        cdef Loop loop = own_loop_for(op, operands)
+        if loop != NULL:
+            return self.loop(loop, NULL, operands, shape)
         for ref in operands:
             if (<Ref>ref).type_number != (<Ref>operands[0]).type_number:
                 return 0
@@ -458,6 +488,13 @@ cdef class Lowering:
             return 0
         return self.fold(function, x, into, axes)
 
+    cdef int total(self, Ref x, Ref out) except -1:
+        """Adds the sum of all elements of x, float64 or float32 side by side."""
+        if not self.loop(fastad_total_double if x.type_number == cnp.NPY_DOUBLE else fastad_total_float, NULL, [x, out], x.shape):
+            return 0
+        self.kernels[self.count - 1].total = True
+        return 1
+
     cdef int fold(self, function, Ref x, Ref into, tuple axes) except -1:
         cdef Ref rest
         cdef tuple done = ()
@@ -466,7 +503,7 @@ cdef class Lowering:
             if x.shape[axis] > 1:
                 rest = x.rest_of(axis, tuple([a for a in axes if a not in done and a != axis]))
                 target = into.rest_of(axis, tuple([a for a in axes if a not in done and a != axis]))
-                if not self.ufunc(function, [target, rest, target], rest.shape):
+                if not self.ufunc(function, [target, rest, target], rest.shape, True):
                     return 0
             done = (*done, axis)
         return 1

@@ -103,6 +103,24 @@ cdef class OneStep:
         return True
 
 
+def values_noted(Code code, list leaves):
+    """A tape like that of a path with the values of a run for these inputs, which a derivative can be recorded behind; None if a guard
+    of the path does not hold.
+    """
+    cdef OneStep run = OneStep(code, leaves)
+    cdef Tape tape
+    cdef int64_t i
+    if not run.go_on(0, code.n):
+        return None
+    tape = code.tape.copy()
+    memcpy(tape.c.v, run.t.v, code.n * sizeof(double))
+    values = RunValues(lambda number: run.arrays[number], lambda slot: run.t.v[<int64_t>slot])
+    for i in range(code.n):
+        if tape.c.opcode[i] == OP_ARRAY:
+            tape.records[tape.c.a[i]] = values.record(tape.records[tape.c.a[i]], i)
+    return tape
+
+
 @cython.final
 cdef class OneStepSweep:
     """Adjoints of the slots and float64 storages of a tape; its own values, or those of a OneStep."""

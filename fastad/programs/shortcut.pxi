@@ -31,11 +31,15 @@ cdef class Shortcut:
     cdef Py_ssize_t chosen         # the argument differentiated by, and the first of its inputs
     cdef Py_ssize_t first
     cdef Counts counts
+    cdef Contents contents         # of the arrays that the function has captured, and the version the path is right for
+    cdef int64_t version
 
     def __cinit__(self, paths, Code code, Code target, str kind, Py_ssize_t chosen, tuple args):
         self.paths, self.code, self.target = paths, code, target
         self.gradient, self.with_value = kind != "value", kind == "value_and_grad"
         self.chosen, self.counts = chosen, paths.counts
+        self.contents = paths.captures.contents
+        self.version = self.contents.version
         left = [(<Operand>x).layout if type(x) is Operand else float for x in code.inputs]
         layouts = []
         for k, arg in enumerate(args):
@@ -51,6 +55,7 @@ cdef class Shortcut:
         cdef Py_ssize_t k
         cdef Position at
         cdef object x, other
+        cdef bint numeric              # the gradient is a numeric sweep over the path itself
         cdef list leaves = []
         if len(args) != len(self.layouts) or current_tape().epoch != 0 or watching or not self.counts.valid:
             return NotImplemented
@@ -59,12 +64,18 @@ cdef class Shortcut:
                 return NotImplemented
         if not same_captures(<list>self.paths.captures.entries) or (target.live and not target.live_arrays()):
             return NotImplemented
+        if self.version != self.contents.version or not self.contents.unchanged():
+            return NotImplemented
         ws = target.workspace()
+        if target.given:
+            ws.make_results(target)
         for k in range(len(leaves)):
             x = leaves[k]
             leaf = &target.leaves[k]
             if leaf.kind == SCALAR:
                 ws.v[leaf.number] = PyFloat_AS_DOUBLE(x)
+            elif PyArray_NBYTES(<ndarray>x) >= LARGE and target.lends and ws.schedule is None:
+                ws.lend(leaf.number, <ndarray>x)
             else:
                 memcpy(ws.data[leaf.number], PyArray_DATA(<ndarray>x), PyArray_NBYTES(<ndarray>x))
         if target.refreshed:
@@ -82,7 +93,9 @@ cdef class Shortcut:
             target = <Code>other
             ws.enter(target, ws.at)
             at = target.position(ws.at)
-        if not target.is_number or (self.gradient and target.value_slot < 0):
+        # The path of these inputs may have arrays where the last one had none, or the other way round.
+        numeric = type(target.owner) is not tuple
+        if not target.is_number or (self.gradient and (target.value_slot < 0 or (numeric and not target.scalars_only))):
             target.release(ws)
             return NotImplemented
         self.counts.replays += 1
@@ -90,23 +103,31 @@ cdef class Shortcut:
         if not self.gradient:
             x = leaf_value(ws, target.outputs[0])
         else:
-            # A path's own sweep serves where it has no array instructions, else what is recorded behind it.
-            leaves = self.swept(ws) if type(target.owner) is not tuple else [leaf_value(ws, x) for x in target.outputs]
+            leaves = self.swept(ws) if numeric else [leaf_value(ws, x) for x in target.outputs]
             x = built(self.layouts[self.chosen], leaves)
         if self.with_value:
             x = (ws.v[target.place(target.value_slot)], x)
         target.release(ws)
         return x
 
+    cpdef bint is_current(self):
+        """Whether its path is known to be right for captured arrays as they were last looked at."""
+        return self.version == self.contents.version
+
     cdef list swept(self, Workspace ws):
         """The gradient by a numeric reverse sweep."""
-        cdef Sweep sweep = Sweep(ws)
-        cdef int64_t i = sweep.t.n
+        cdef Sweep sweep
+        cdef int64_t i
+        cdef list inputs = list(range(self.first, self.first + leaf_count(self.layouts[self.chosen])))
+        if ws.schedule is not None:
+            return scheduled_reverse(ws, [ws.code.value_slot], [1.0], inputs)
+        sweep = Sweep(ws)
+        i = sweep.t.n
         sweep.w[ws.code.place(ws.code.value_slot)] = 1.0
         with nogil:
             while i > 0:
                 i = reverse_sweep(&sweep.t, sweep.w, 0, i, sweep.data)
-        return sweep.collect(ws.code, list(range(self.first, self.first + leaf_count(self.layouts[self.chosen]))))
+        return sweep.collect(ws.code, inputs)
 
 
 @cython.final
@@ -262,7 +283,7 @@ cdef class Replayed:
         if key is None:
             self.shortcuts, self.value = {}, []
             return
-        known = [other for other in self.shortcuts.get(key, ()) if (<Shortcut>other).counts.valid]
+        known = [other for other in self.shortcuts.get(key, ()) if (<Shortcut>other).counts.valid and (<Shortcut>other).is_current()]
         self.shortcuts[key] = [shortcut, *known[:SIGNATURES - 1]]
         if key == "value":
             self.value = self.shortcuts[key]

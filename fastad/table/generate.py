@@ -7,6 +7,7 @@ instructions, and the scalar function of `fastad.math`. Files are written only w
 import ast
 
 from . import CONSTANTS, ELEMENTARY, OPERANDS, SPECIAL
+from .lanes import rows_text
 
 # Opcodes below this are the tape's own (see core/tape.pxd); the elementary rows follow in the order of the table.
 FIRST_OPCODE = 32
@@ -305,6 +306,32 @@ def blocks_text():
     return "".join([HEADER, *kernels, "cdef void set_partials() noexcept:\n", *entries])
 
 
+def partials_text():
+    """partials.pxi: all first and all second partials of one elementary instruction, for sweeps of several seeds."""
+    first, second = [], []
+    for op in ELEMENTARY:
+        names = [(f"d[{k}]", "d" + OPERANDS[k]) for k in range(op.arity)]
+        first.append((opcode(op), [f"{place} = {op.name}_{name}(x, y, r)" for place, name in names if _known(op, name)]))
+        names = [("d[0]", "dxx"), ("d[1]", "dxy"), ("d[2]", "dyy")]
+        second.append((opcode(op), [f"{place} = {op.name}_{name}(x, y, r)" for place, name in names if _known(op, name)] +
+                       (["return True"] if any(_known(op, name) for _, name in names) else [])))
+    return "".join([HEADER, "cdef void first_partials(int op, double x, double y, double r, double* d) noexcept nogil:\n",
+                    "    d[0] = d[1] = 0.0\n", *branches("op", first, 4, bool),
+                    "\n\ncdef bint second_partials(int op, double x, double y, double r, double* d) noexcept nogil:\n",
+                    "    d[0] = d[1] = d[2] = 0.0\n", *branches("op", second, 4, bool), "    return False\n"])
+
+
+def loops_text():
+    """loops.pxi: values of the elementary rows for many elements."""
+    loops, entries = [], []
+    for op in ELEMENTARY:
+        loops.append(f"cdef void {op.name}_loop(const double* x, const double* y, double* v, int n) noexcept nogil:\n    cdef int i\n"
+                     f"    for i in range(n):\n        v[i] = {op.name}_v({', '.join(f'{x}[i]' for x in OPERANDS[:op.arity])})\n\n")
+        entries.append(f"    VALUE_LOOPS[<int>{opcode(op)}] = {op.name}_loop\n")
+    return "".join([HEADER, "ctypedef void (*ValueLoop)(const double* x, const double* y, double* v, int n) noexcept nogil\n\n",
+                    "cdef ValueLoop[256] VALUE_LOOPS\n\n", *loops, "cdef void set_value_loops() noexcept:\n", *entries])
+
+
 def special_text():
     """special.pxi: kernels, recordings and the registry entry of every special row."""
     parts = [HEADER, "\n".join(value_functions(SPECIAL, "")), "\n", "\n".join(partial_functions(SPECIAL, SPECIAL_ARGS, "")), "\n",
@@ -354,7 +381,8 @@ def write_all(folder):
     (folder / "__init__.py").touch()
     texts = {"opcodes.pxd": opcodes_text(), "kernels.pxd": kernels_text(), "sweeps.pxi": sweeps_text(),
              "value.pxi": value_text(), "recording.pxi": recording_text(), "special.pxi": special_text(),
-             "math.pxi": math_text(), "blocks.pxi": blocks_text()}
+              "math.pxi": math_text(), "blocks.pxi": blocks_text(), "loops.pxi": loops_text(),
+              "partials.pxi": partials_text(), "lanes_rows.h": rows_text(FIRST_OPCODE)}
     changed = []
     for name, text in texts.items():
         path = folder / name

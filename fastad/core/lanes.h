@@ -1,0 +1,88 @@
+/* A scalar path for many points at once: instruction i of point l has its value in v[slot*lanes + l].
+ *
+ * forward   v[out] = phi(v[x], v[y]), and which guard fails first at each point
+ * reverse   w[target] (+)= w[from] * partial, from the last instruction to the first
+ *
+ * The kernels stand in lanes_kernels.c, which is compiled once per instruction set.
+ */
+#ifndef FASTAD_LANES_H
+#define FASTAD_LANES_H
+
+#include <stdint.h>
+
+#define FASTAD_MAX_LANES 32      /* points at once; a multiple of FASTAD_LANES_STEP */
+#define FASTAD_LANES_STEP 8
+
+/* Steps beside the opcodes of the op table, which start at 32. */
+enum {
+    FASTAD_LANE_SPECIAL = 0,       /* x is its place among the special instructions */
+    FASTAD_LANE_LESS = 1,          /* guards: out is their number */
+    FASTAD_LANE_LESS_EQUAL = 2,
+    FASTAD_LANE_EQUAL = 3,
+    FASTAD_LANE_VALUE = 4,         /* y is how the number is rounded */
+    FASTAD_LANE_EXP = 5,           /* within 4 ulp */
+    FASTAD_LANE_LOG = 6,
+    FASTAD_LANE_SIN = 7,
+    FASTAD_LANE_COS = 8,
+    FASTAD_LANE_TANH = 9
+};
+
+typedef struct { int32_t op, x, y, out; } FastadLaneStep;
+
+enum {                             /* what a step of the reverse sweep multiplies by */
+    FASTAD_BY_ONE = 0,
+    FASTAD_BY_MINUS_ONE = 1,
+    FASTAD_BY_SLOT = 2,            /* the value in slot x */
+    FASTAD_BY_PARTIAL = 3,         /* a partial of the row `op` by its operand k */
+    FASTAD_BY_SLOTS = 4,           /* both operands of a product: target by slot x, other by slot y */
+    FASTAD_BY_SPECIAL = 5          /* all partials of special instruction x */
+};
+
+typedef struct {
+    uint8_t kind, op, k;
+    uint8_t add;                   /* bit 0: the target has been written before; bit 1: the other one has */
+    int32_t target, other, from;   /* adjoint slots; target and from may be the same, which nothing reads afterwards */
+    int32_t x, y, v;               /* value slots of the operands and the result */
+} FastadLaneReverse;
+
+typedef struct {
+    double (*value)(const double *operands);
+    void (*first)(const double *operands, double v, double *partials);
+    int32_t arity;
+    int32_t operands[4], out;      /* value slots */
+    int32_t targets[4];            /* adjoint slots, -1 where none is wanted */
+    uint8_t add[4];
+} FastadLaneSpecial;
+
+typedef struct {
+    double expected;               /* of a comparison 0 or 1 */
+} FastadLaneGuard;
+
+typedef struct {                   /* a workspace: what happens to one block of points */
+    double *v, *w;
+    int lanes;                     /* a multiple of FASTAD_LANES_STEP */
+    const FastadLaneSpecial *specials;
+    const FastadLaneGuard *guards;
+    double (*rounded)(double v, int how);
+    double failed[FASTAD_MAX_LANES];      /* number of the first guard that failed; infinity where none has, -1 for no point */
+    double found[FASTAD_MAX_LANES];       /* what was found there */
+} FastadLaneBlock;
+
+typedef struct {
+    /* Runs n steps, or until every point has failed; 0 then. */
+    int (*forward)(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *block);
+    /* Runs n steps. Where `careful`, zero wins over infinity and NaN in products. */
+    void (*reverse)(const FastadLaneReverse *steps, int64_t n, const FastadLaneBlock *block, int careful);
+    /* Vectorised functions by name: "exp", "log", "sin", "cos", "tanh"; 0 if there is none. */
+    int (*function)(const char *name, const double *x, double *result, int n);
+    const uint8_t (*forms)[2];     /* by opcode and operand: one of FASTAD_BY_..., 255 where the partial is zero */
+    const uint8_t (*needs)[2];     /* and what the partial is made of: 1 x, 2 y, 4 the result */
+} FastadLaneKernels;
+
+const FastadLaneKernels *fastad_lanes_baseline(void);
+#ifdef FASTAD_HAVE_LEVELS
+const FastadLaneKernels *fastad_lanes_avx2(void);
+const FastadLaneKernels *fastad_lanes_avx512(void);
+#endif
+
+#endif

@@ -1,0 +1,310 @@
+# cython: cdivision=True
+"""Scalar paths for many points at once: lowering a path to steps on lanes, and running blocks of points through them.
+
+A path is lowered once: what no result needs is left out, slots of values that the reverse sweep does not read are used again,
+and so are adjoints, of which few are alive at a time. A block of points then takes one pass over the steps, in which each step
+works on the same slot of all points. The kernels are those of the instruction set chosen in core/simd.
+
+A block whose points disagree at a guard goes on with those that the guard holds for; for the others the guard and what was found
+there come back.
+"""
+
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport INFINITY
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+
+from fastad.core.generated.opcodes cimport *
+from fastad.core.scalar cimport Special, rounded, special_operands, special_row
+from fastad.core.simd cimport AVX2, AVX512, BASELINE, current_level
+from fastad.core.tape cimport (
+    OP_ARRAY, OP_CONSTANT, OP_EXTRA, OP_GATHER, OP_GUARD_EQUAL, OP_GUARD_LESS, OP_GUARD_LESS_EQUAL, OP_GUARD_VALUE, OP_INPUT, OP_PUT,
+    OP_SPECIAL, CTape,
+)
+
+cdef extern from *:
+    """
+    #include "fastad/core/lanes.h"
+    static const FastadLaneKernels *fastad_lane_kernels(int level) {
+    #ifdef FASTAD_HAVE_LEVELS
+        if (level == 1) return fastad_lanes_avx2();
+        if (level == 2) return fastad_lanes_avx512();
+    #endif
+        (void)level;
+        return fastad_lanes_baseline();
+    }
+    """
+    enum:
+        FASTAD_MAX_LANES, FASTAD_LANES_STEP
+        FASTAD_LANE_SPECIAL, FASTAD_LANE_LESS, FASTAD_LANE_LESS_EQUAL, FASTAD_LANE_EQUAL, FASTAD_LANE_VALUE
+        FASTAD_LANE_EXP, FASTAD_LANE_LOG, FASTAD_LANE_SIN, FASTAD_LANE_COS, FASTAD_LANE_TANH
+        FASTAD_BY_ONE, FASTAD_BY_MINUS_ONE, FASTAD_BY_SLOT, FASTAD_BY_PARTIAL, FASTAD_BY_SLOTS, FASTAD_BY_SPECIAL
+
+    ctypedef struct FastadLaneBlock:
+        double* v
+        double* w
+        int lanes
+        const FastadLaneSpecial* specials
+        const FastadLaneGuard* guards
+        double (*rounded)(double v, int how) noexcept nogil
+        double failed[32]
+        double found[32]
+
+    ctypedef struct FastadLaneKernels:
+        int (*forward)(const FastadLaneStep* steps, int64_t n, FastadLaneBlock* block) noexcept nogil
+        void (*reverse)(const FastadLaneReverse* steps, int64_t n, const FastadLaneBlock* block, int careful) noexcept nogil
+        int (*function)(const char* name, const double* x, double* result, int n) noexcept nogil
+        const uint8_t (*forms)[2]
+        const uint8_t (*needs)[2]
+
+    const FastadLaneKernels* fastad_lane_kernels(int level) noexcept nogil
+
+cdef enum:
+    ZERO_PARTIAL = 255
+    ALIGNMENT = 64
+    STRETCH = 1 << 16          # steps after which signals are looked for
+    CACHE = 320 << 10          # bytes of a workspace that stay near the processor
+
+cdef const FastadLaneKernels* kernels = fastad_lane_kernels(current_level())
+
+
+cdef void* checked(void* memory) except NULL:
+    if memory == NULL:
+        raise MemoryError("no memory for a program on many points")
+    return memory
+
+
+@cython.final
+cdef class Lanes:
+    """A scalar path as steps on lanes; made by `lowered`."""
+
+    def __dealloc__(self):
+        free(self.steps)
+        free(self.back)
+        free(self.specials)
+        free(self.expected)
+        free(self.constants)
+        free(self.shared)
+        free(self.loads)
+        free(self.gradients)
+        free(self.outputs)
+
+    @property
+    def width(self):
+        """How many points fit a block whose workspace stays near the processor."""
+        cdef int64_t lanes = FASTAD_MAX_LANES
+        while lanes > FASTAD_LANES_STEP and (self.slots + self.adjoints) * 8 * lanes > CACHE:
+            lanes //= 2
+        return lanes
+
+
+include "lane_lowering.pxi"
+
+
+# ---- running -----------------------------------------------------------------------------------------------------------------
+
+cdef struct Column:            # where the numbers of one slot are, point by point
+    int32_t slot
+    char* data
+    int64_t stride             # bytes
+
+
+@cython.final
+cdef class Points:
+    """Where the inputs of many points are and where their results go.
+
+    inputs, results, gradients   (address, bytes from one point to the next) per input, result and differentiated input; the caller
+                                 keeps the arrays alive. None where there is nothing, address 0 of a result that is not wanted.
+    """
+
+    cdef readonly Lanes lanes
+    cdef Column* columns        # those of loads, then results, then gradients
+    cdef Column* shared
+    cdef int64_t results, total
+    cdef public bint stopping   # another thread has been interrupted
+
+    def __cinit__(self, Lanes lanes, list inputs, list results, dict gradients):
+        cdef int64_t k
+        cdef Port* port
+        self.lanes = lanes
+        self.columns = <Column*>checked(malloc((lanes.load_count + lanes.output_count + lanes.gradient_count + 1) * sizeof(Column)))
+        self.shared = <Column*>checked(malloc((lanes.shared_count + 1) * sizeof(Column)))
+        for k in range(lanes.shared_count):
+            port = &lanes.shared[k]
+            self.shared[k] = column_of(port, inputs)
+        for k in range(lanes.load_count):
+            self.columns[k] = column_of(&lanes.loads[k], inputs)
+        self.results = k = lanes.load_count
+        for place, result in enumerate(results):
+            if result is not None and lanes.outputs[<int64_t>place] >= 0:
+                self.columns[k] = Column(lanes.outputs[<int64_t>place], <char*><size_t>result[0], result[1])
+                k += 1
+        self.total = k
+        for k in range(lanes.gradient_count):
+            port = &lanes.gradients[k]
+            address, stride = gradients[port.leaf]
+            self.columns[self.total + k] = Column(port.slot, <char*><size_t>address + 8 * port.element, stride)
+
+    def __dealloc__(self):
+        free(self.columns)
+        free(self.shared)
+
+
+cdef Column column_of(const Port* port, list inputs) except *:
+    if port.leaf < 0:
+        return Column(port.slot, <char*>port.at, 0)
+    address, stride = inputs[port.leaf]
+    return Column(port.slot, <char*><size_t>address + 8 * port.element, stride)
+
+
+@cython.final
+cdef class Worker:
+    """A workspace for blocks of points; one per thread."""
+
+    cdef Points points
+    cdef double* memory
+    cdef FastadLaneBlock block
+    cdef const FastadLaneStep* steps
+    cdef const FastadLaneReverse* back
+    cdef const Column* loads
+    cdef const Column* results
+    cdef const Column* gradients
+    cdef int64_t step_count, back_count, load_count, result_count, gradient_count
+    cdef int32_t seed
+
+    def __cinit__(self, Points points, int width=0):
+        cdef Lanes lanes = points.lanes
+        cdef size_t doubles
+        self.points = points
+        self.block.lanes = width or lanes.width
+        if self.block.lanes > FASTAD_MAX_LANES or self.block.lanes % FASTAD_LANES_STEP:
+            raise ValueError(f"lanes must be a multiple of {FASTAD_LANES_STEP} up to {FASTAD_MAX_LANES}, not {width}")
+        doubles = (lanes.slots + lanes.adjoints) * self.block.lanes
+        self.memory = <double*>checked(malloc(doubles * sizeof(double) + ALIGNMENT))
+        self.block.v = <double*>(<size_t>self.memory + (ALIGNMENT - <size_t>self.memory % ALIGNMENT))
+        self.block.w = self.block.v + lanes.slots * self.block.lanes
+        self.block.specials, self.block.guards, self.block.rounded = lanes.specials, lanes.expected, rounded
+        self.steps, self.step_count, self.back, self.back_count = lanes.steps, lanes.step_count, lanes.back, lanes.back_count
+        self.loads, self.load_count = points.columns, lanes.load_count
+        self.results, self.result_count = points.columns + points.results, points.total - points.results
+        self.gradients, self.gradient_count, self.seed = points.columns + points.total, lanes.gradient_count, lanes.seed
+        self.fill(lanes)
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    cdef void fill(self, Lanes lanes) noexcept:
+        """Sets what stays: constants and what is the same for all points."""
+        cdef int64_t k
+        cdef int l
+        for k in range(lanes.constant_count):
+            for l in range(self.block.lanes):
+                self.block.v[k * self.block.lanes + l] = lanes.constants[k]
+        for k in range(lanes.shared_count):
+            for l in range(self.block.lanes):
+                self.block.v[self.points.shared[k].slot * self.block.lanes + l] = (<double*>self.points.shared[k].data)[0]
+
+    def stop(self):
+        """Makes `run` in another thread raise KeyboardInterrupt when it next looks."""
+        self.points.stopping = True
+
+    def run(self, size_t rows, int64_t start, int64_t stop, size_t failed, size_t found):
+        """Runs the points numbered rows[start] to rows[stop - 1] (with rows 0: start to stop - 1).
+
+        For each of them `failed` (int32) gets the number of the guard it fails at first, -1 where none does and the results are
+        written, and `found` (float64) what was found there.
+        """
+        cdef int64_t at = start
+        with nogil:
+            while at < stop:
+                self.one_block(<int64_t*>rows, at, stop, <int32_t*>failed, <double*>found)
+                at += self.block.lanes
+
+    cdef int one_block(self, const int64_t* rows, int64_t start, int64_t stop, int32_t* failed, double* found) except -1 nogil:
+        cdef int64_t[32] numbers
+        cdef int l, count = <int>min(<int64_t>self.block.lanes, stop - start)
+        for l in range(self.block.lanes):
+            # Lanes without a point of their own repeat the last one's.
+            numbers[l] = start + min(l, count - 1)
+            if rows != NULL:
+                numbers[l] = rows[numbers[l]]
+            self.block.failed[l] = INFINITY if l < count else -1.0
+        self.load(numbers)
+        if self.forward():
+            self.store(self.results, self.result_count, self.block.v, numbers)
+            if self.gradient_count:
+                self.reverse()
+                self.store(self.gradients, self.gradient_count, self.block.w, numbers)
+        for l in range(count):
+            failed[start + l] = -1 if self.block.failed[l] == INFINITY else <int32_t>self.block.failed[l]
+            found[start + l] = self.block.found[l]
+        return 0
+
+    cdef int pause(self) except -1 with gil:
+        """Between stretches of a long path: an interrupt comes out."""
+        PyErr_CheckSignals()
+        if self.points.stopping:
+            raise KeyboardInterrupt
+        return 0
+
+    cdef int forward(self) except -1 nogil:
+        """0 if no point is left."""
+        cdef int64_t at = 0
+        while True:
+            if not kernels.forward(self.steps + at, min(<int64_t>STRETCH, self.step_count - at), &self.block):
+                return 0
+            at += STRETCH
+            if at >= self.step_count:
+                return 1
+            self.pause()
+
+    cdef int reverse(self) except -1 nogil:
+        """Adjoints of the inputs. Products are plain at first: where zero had to win over infinity or NaN, a result is NaN."""
+        cdef const double* w
+        cdef int64_t k, at
+        cdef int l, careful, bad
+        for careful in range(2):
+            for l in range(self.block.lanes):
+                self.block.w[self.seed * self.block.lanes + l] = 1.0
+            at = 0
+            while at < self.back_count:
+                kernels.reverse(self.back + at, min(<int64_t>STRETCH, self.back_count - at), &self.block, careful)
+                at += STRETCH
+                if at < self.back_count:
+                    self.pause()
+            bad = 0
+            for k in range(self.gradient_count):
+                w = self.block.w + self.gradients[k].slot * self.block.lanes
+                for l in range(self.block.lanes):
+                    bad |= w[l] != w[l]
+            if not bad:
+                break
+        return 0
+
+    cdef void load(self, const int64_t* numbers) noexcept nogil:
+        cdef const Column* column
+        cdef double* v
+        cdef int64_t k
+        cdef int l
+        for k in range(self.load_count):
+            column = &self.loads[k]
+            v = self.block.v + column.slot * self.block.lanes
+            for l in range(self.block.lanes):
+                v[l] = (<const double*>(column.data + numbers[l] * column.stride))[0]
+
+    cdef void store(self, const Column* columns, int64_t count, const double* values, const int64_t* numbers) noexcept nogil:
+        cdef const double* x
+        cdef int64_t k
+        cdef int l
+        for k in range(count):
+            x = values + columns[k].slot * self.block.lanes
+            for l in range(self.block.lanes):
+                if self.block.failed[l] == INFINITY:
+                    (<double*>(columns[k].data + numbers[l] * columns[k].stride))[0] = x[l]
+
+
+def function_on(name, size_t x, size_t result, int n):
+    """Applies the vectorised "exp", "log", "sin", "cos" or "tanh" to n numbers at an address."""
+    if not kernels.function(name.encode(), <const double*>x, <double*>result, n):
+        raise ValueError(f"there is no vectorised {name}")

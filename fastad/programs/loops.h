@@ -1,0 +1,133 @@
+/* Inner loops of arithmetic with the signature of NumPy's: the same results bit for bit, without NumPy's look at overlaps and flags
+ * first, which costs more than the arithmetic of a short array. Operands are identical or disjoint.
+ */
+#ifndef FASTAD_LOOPS_H
+#define FASTAD_LOOPS_H
+
+#include <string.h>
+#include "fastad/core/vector.h"
+
+#if defined(__clang__)
+#define FASTAD_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define FASTAD_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define FASTAD_INDEPENDENT
+#endif
+
+#define FASTAD_AT(real, p, i, step) (*(const real *)((p) + (i) * (step)))
+#define FASTAD_STRIDED(real, EXPRESSION) \
+    for (i = 0; i < n; i++) { \
+        const real x = FASTAD_AT(real, p, i, steps[0]), y = FASTAD_AT(real, q, i, steps[1]); \
+        *(real *)(r + i * steps[2]) = EXPRESSION; \
+    }
+
+/* v = EXPRESSION of x and y: arrays side by side with arrays or with one number have loops of their own. */
+#define FASTAD_BINARY(name, real, EXPRESSION) \
+    FASTAD_CLONES static void fastad_##name##_##real(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
+        const char *p = args[0], *q = args[1]; \
+        char *r = args[2]; \
+        const npy_intp n = lengths[0]; \
+        npy_intp i; \
+        (void)data; \
+        if (steps[2] != sizeof(real)) { FASTAD_STRIDED(real, EXPRESSION) } \
+        else if (steps[0] == sizeof(real) && steps[1] == sizeof(real)) { \
+            FASTAD_INDEPENDENT \
+            for (i = 0; i < n; i++) { \
+                const real x = ((const real *)p)[i], y = ((const real *)q)[i]; \
+                ((real *)r)[i] = EXPRESSION; \
+            } \
+        } \
+        else if (steps[0] == sizeof(real) && steps[1] == 0) { \
+            const real y = *(const real *)q; \
+            FASTAD_INDEPENDENT \
+            for (i = 0; i < n; i++) { const real x = ((const real *)p)[i]; ((real *)r)[i] = EXPRESSION; } \
+        } \
+        else if (steps[0] == 0 && steps[1] == sizeof(real)) { \
+            const real x = *(const real *)p; \
+            FASTAD_INDEPENDENT \
+            for (i = 0; i < n; i++) { const real y = ((const real *)q)[i]; ((real *)r)[i] = EXPRESSION; } \
+        } \
+        else { FASTAD_STRIDED(real, EXPRESSION) } \
+    }
+
+#define FASTAD_UNARY(name, real, EXPRESSION) \
+    FASTAD_CLONES static void fastad_##name##_##real(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
+        const char *p = args[0]; \
+        char *r = args[1]; \
+        const npy_intp n = lengths[0]; \
+        npy_intp i; \
+        (void)data; \
+        if (steps[0] == sizeof(real) && steps[1] == sizeof(real)) { \
+            FASTAD_INDEPENDENT \
+            for (i = 0; i < n; i++) { const real x = ((const real *)p)[i]; ((real *)r)[i] = EXPRESSION; } \
+        } \
+        else for (i = 0; i < n; i++) { const real x = FASTAD_AT(real, p, i, steps[0]); *(real *)(r + i * steps[1]) = EXPRESSION; } \
+    }
+
+#define FASTAD_ARITHMETIC(real) \
+    FASTAD_BINARY(add, real, x + y) \
+    FASTAD_BINARY(subtract, real, x - y) \
+    FASTAD_BINARY(multiply, real, x * y) \
+    FASTAD_BINARY(divide, real, x / y) \
+    FASTAD_BINARY(mulz, real, fastad_mulz_of_##real(x, y)) \
+    FASTAD_UNARY(negative, real, -x) \
+    FASTAD_UNARY(square, real, x * x)
+
+FASTAD_ARITHMETIC(double)
+FASTAD_ARITHMETIC(float)
+
+/* Sums in eight parts, which every instruction set adds up in the same order; halves of what is long, for the rounding errors' sake. */
+#define FASTAD_SUM(real) \
+    FASTAD_CLONES static double fastad_short_sum_##real(const real *x, npy_intp n) { \
+        double parts[8] = {0, 0, 0, 0, 0, 0, 0, 0}, rest = 0; \
+        npy_intp i; \
+        int k; \
+        for (i = 0; i + 8 <= n; i += 8) for (k = 0; k < 8; k++) parts[k] += x[i + k]; \
+        for (; i < n; i++) rest += x[i]; \
+        return (((parts[0] + parts[4]) + (parts[2] + parts[6])) + ((parts[1] + parts[5]) + (parts[3] + parts[7]))) + rest; \
+    } \
+    static double fastad_sum_##real(const real *x, npy_intp n) { \
+        npy_intp half; \
+        if (n <= 1024) return fastad_short_sum_##real(x, n); \
+        half = n / 2 / 8 * 8; \
+        return fastad_sum_##real(x, half) + fastad_sum_##real(x + half, n - half); \
+    }
+
+FASTAD_SUM(double)
+FASTAD_SUM(float)
+
+/* The sum of n elements `step` bytes apart: of contiguous ones as above, of others in order. */
+static double fastad_total(const char *p, npy_intp n, npy_intp step, int single) {
+    double total = 0;
+    npy_intp i;
+    if (single && step == sizeof(float)) return fastad_sum_float((const float *)p, n);
+    if (!single && step == sizeof(double)) return fastad_sum_double((const double *)p, n);
+    for (i = 0; i < n; i++) total += single ? (double)FASTAD_AT(float, p, i, step) : FASTAD_AT(double, p, i, step);
+    return total;
+}
+
+static void fastad_total_double(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) {
+    (void)data;
+    *(double *)args[1] = fastad_total(args[0], lengths[0], steps[0], 0);
+}
+
+static void fastad_total_float(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) {
+    (void)data;
+    *(float *)args[1] = (float)fastad_total(args[0], lengths[0], steps[0], 1);
+}
+
+/* Sine and cosine within 2 ulp, for partials: the number of quarter turns added is what `data` points to. */
+static void fastad_sine_loop(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) {
+    const npy_intp n = lengths[0];
+    const int turns = *(const int *)data;
+    npy_intp i;
+    if (steps[0] == sizeof(double) && steps[1] == sizeof(double)) {
+        for (i = 0; i < n; i += FASTAD_BLOCK)
+            fastad_sine_block((const double *)args[0] + i, (double *)args[1] + i, (int)(n - i < FASTAD_BLOCK ? n - i : FASTAD_BLOCK), turns);
+        return;
+    }
+    for (i = 0; i < n; i++) fastad_sine_block((const double *)(args[0] + i * steps[0]), (double *)(args[1] + i * steps[1]), 1, turns);
+}
+
+#endif

@@ -1,0 +1,247 @@
+"""Chains of elementwise kernels: the same answers as without, bit for bit for values, whatever they are made of."""
+
+import math
+import random
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import fastad
+from fastad.programs.code import passes
+
+LENGTHS = [2, 3, 10, 127, 128, 129, 4096, 5000]
+
+
+@pytest.fixture(params=["all", *passes])
+def one_pass_off(request):
+    """Nothing, or one of the passes switched off."""
+    if request.param == "all":
+        yield
+        return
+    passes[request.param] = False
+    try:
+        yield
+    finally:
+        passes[request.param] = True
+
+
+def unary(rng):
+    return rng.choice([np.sin, np.cos, np.tanh, np.exp, np.negative, np.square, np.abs, np.sqrt, np.arctan, np.copy])
+
+
+def random_chain(seed):
+    """A function of two arrays of one shape, a row and a number, with views, writes, masks and sums in between."""
+    def f(x, y, row, s):
+        rng = random.Random(seed)
+        values = [x, y, x * 0.5, y + s]
+        sums = [s]
+        for _ in range(25):
+            kind = rng.randrange(10)
+            a, b = rng.choice(values), rng.choice(values)
+            if kind < 3:
+                values.append(rng.choice([np.add, np.subtract, np.multiply])(a, b))
+            elif kind < 5:
+                values.append(unary(rng)(np.abs(a) + 0.1) * 0.5)
+            elif kind == 5:
+                values.append(a * row - rng.choice(sums) * 0.01)
+            elif kind == 6:
+                values.append(np.where(a > b, a, b * 1.0))
+            elif kind == 7:
+                c = np.copy(a)
+                c += b
+                c[..., 1:] *= 0.5
+                c[..., :-1] += a[..., 1:]
+                values.append(c)
+            elif kind == 8:
+                sums.append(np.sum(a * b) * 1e-3)
+            else:
+                values.append(a / (np.abs(b) + 1.0))
+            values[-1] = values[-1] / (1.0 + 0.01 * values[-1] ** 2)
+        return np.sum(values[-1]) + np.mean(values[-2]) + sums[-1]
+    return f
+
+
+def point(shape, dtype=float, seed=0):
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=shape).astype(dtype), rng.normal(size=shape).astype(dtype), rng.normal(size=shape[-1:]).astype(dtype), 0.7)
+
+
+def assert_close(found, expected, scale=1e-12):
+    for a, e in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, e, rtol=scale, atol=scale * max(1.0, np.max(np.abs(e), initial=0.0)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("shape", [(2,), (129,), (7, 5), (300, 40), (3, 1, 4)])
+def test_random_chains(seed, shape):
+    f = random_chain(seed)
+    F = fastad.record(f)
+    everything = (0, 1, 2, 3)
+    for k in range(3):
+        at = point(shape, seed=k)
+        value, gradient = F.value_and_grad(*at, argnums=everything)
+        expected, wanted = fastad.value_and_grad(f, everything)(*at)
+        assert_close([value], [expected])
+        assert_close(gradient, wanted, 1e-10)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_pass_may_be_off(seed, one_pass_off):
+    f = random_chain(seed)
+    F = fastad.record(f)
+    for k in range(2):
+        at = point((60, 9), seed=k)
+        value, gradient = F.value_and_grad(*at, argnums=(0, 1, 2, 3))
+        expected, wanted = fastad.value_and_grad(f, (0, 1, 2, 3))(*at)
+        assert_close([value], [expected])
+        assert_close(gradient, wanted, 1e-10)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_values_are_those_of_numpy_to_the_last_bit(n, dtype):
+    def f(x, y):
+        z = np.sin(x) * y + np.exp(x) / (1.0 + y * y)
+        w = np.tanh(z) - np.log1p(x * x) * 0.25
+        return {"z": z, "w": np.where(w > 0.1, w, -w), "r": np.sqrt(w * w + 2.0)[::-1]}
+
+    rng = np.random.default_rng(1)
+    F = fastad.record(f)
+    for _ in range(3):
+        x, y = rng.normal(size=n).astype(dtype), rng.normal(size=n).astype(dtype)
+        found, expected = F(x, y), f(x, y)
+        for name in expected:
+            assert found[name].dtype == expected[name].dtype
+            np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_several_seeds_behind_one_replay():
+    def f(x):
+        y = np.sin(x) * x
+        return y * np.sum(y), np.cos(y)
+
+    F = fastad.record(f)
+    x = np.linspace(0.1, 2.0, 50)
+    _, pull = F.vjp(x)
+    _, eager_pull = fastad.vjp(f, x)
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        seeds = rng.normal(size=50), rng.normal(size=50)
+        assert_close(pull(seeds), eager_pull(seeds))
+    assert_close(F.jacobian(x), fastad.jacobian(f)(x))
+
+
+def test_other_branches_go_on_from_kept_values():
+    def f(x):
+        y = np.sin(x) * 2.0
+        z = y * y + x
+        if np.sum(z) > 3.0:
+            return np.sum(y * z)
+        if z[0] > 0.5:
+            return np.sum(z / (1.0 + y * y))
+        return np.sum(np.exp(-z))
+
+    F = fastad.record(f)
+    rng = np.random.default_rng(2)
+    for _ in range(60):
+        x = rng.normal(size=6) * rng.choice([0.1, 1.0])
+        value, gradient = F.value_and_grad(x)
+        expected, wanted = fastad.value_and_grad(f)(x)
+        assert_close([value, gradient], [expected, wanted])
+    assert F.stats["paths"] == 3
+
+
+def test_zero_wins_over_infinity():
+    def f(x):
+        return np.sum(np.where(x > 0.0, np.sqrt(x), 0.0) * 2.0 + x)
+
+    F = fastad.record(f)
+    x = np.array([-1.0, 0.0, 4.0, 9.0])
+    with np.errstate(invalid="ignore"):
+        F.grad(x)
+        np.testing.assert_array_equal(F.grad(x), fastad.grad(f)(x))
+
+
+def test_views_written_in_one_storage():
+    def f(x):
+        y = np.zeros(len(x) + 2)
+        y = y + x[0] * 0.0
+        y[1:-1] = x
+        y[2:] += x * x
+        y[:-2] -= np.sin(x)
+        return np.sum(y[1:] * y[:-1])
+
+    F = fastad.record(f)
+    for n in LENGTHS:
+        x = np.linspace(-1.0, 1.0, n)
+        for _ in range(2):
+            assert_close([F.grad(x)], [fastad.grad(f)(x)])
+
+
+def test_overlapping_reads_come_before_the_write():
+    def f(x):
+        y = x * 1.5
+        z = y[:-1] * 2.0
+        y[1:] += z
+        w = y * y
+        y[:-1] = y[1:] * 1.0
+        return np.sum(w) + np.sum(y)
+
+    F = fastad.record(f)
+    x = np.linspace(-1.0, 1.0, 1000)
+    for _ in range(3):
+        assert_close([F.grad(x)], [fastad.grad(f)(x)])
+        x = x * 0.5
+
+
+def test_intermediate_arrays_need_no_memory():
+    def f(x):
+        y = x
+        for _ in range(20):
+            y = np.sin(y) * 0.5 + x
+        return np.sum(y)
+
+    n = 200_000
+    x = np.linspace(-1.0, 1.0, n)
+    F = fastad.record(f)
+    F.value_and_grad(x)
+    F.value_and_grad(x)
+    [paths] = F._paths.values()
+    [code] = paths.codes
+    [target] = code.owner.derived.values()
+    assert target.nbytes < 4 * x.nbytes
+    tracemalloc.start()
+    F.value_and_grad(x)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * x.nbytes
+
+
+def test_sums_of_many_lose_nothing():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=1_000_003) + 1.0
+    F = fastad.record(lambda x: (np.sum(x * 1.0), np.sum(x * 0.1)))
+    F(x)
+    for found, terms in zip(F(x), (x, x * 0.1), strict=True):
+        assert abs(found - math.fsum(terms)) <= 1e-15 * math.fsum(np.abs(terms))
+
+
+def test_infinite_and_missing_sums():
+    F = fastad.record(lambda x: np.sum(x * 2.0 + 1.0))
+    x = np.ones(9000)
+    for bad in (np.inf, -np.inf, np.nan):
+        x[8500] = bad
+        np.testing.assert_equal(F(x), np.sum(x * 2.0 + 1.0))
+    x[0], x[8500] = np.inf, -np.inf
+    assert np.isnan(F(x))
+
+
+def test_loaded_programs_derive_at_the_values_of_a_run(tmp_path):
+    F = fastad.record(lambda x: np.sum(np.sin(x) * x / (1.0 + x * x)))
+    x = np.linspace(0.5, 2.0, 300)
+    F(x)
+    F.save(tmp_path / "f")
+    G = fastad.load(tmp_path / "f")
+    for scale in (1.0, -0.5, 3.0):
+        assert_close([G.grad(scale * x), G.hvp((x * scale,), (x,))], [F.grad(scale * x), F.hvp((x * scale,), (x,))])
