@@ -160,6 +160,30 @@ def test_whole_numbers_of_the_trace(recorded):
         close((g(x), fastad.grad(g)(x), fastad.hessian(g)(x)), (f(x), fastad.grad(f)(x), fastad.hessian(f)(x)))
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_large_arrays_are_nobody_elses(way):
+    def loss(scan, **options):
+        def f(w, c, rows):
+            def step(c, x):
+                swapped = c["b"], c["a"] * 0.5
+                if np.sum(x) > 0:
+                    return {"a": np.tanh(swapped[0] * w + x), "b": swapped[1] + x}, np.sum(swapped[0])
+                return {"a": swapped[0] + x, "b": swapped[1] * w}, np.sum(swapped[1])
+            c, ys = scan(step, {"a": c, "b": c * 2}, rows, **options)
+            return np.sum(c["a"] * c["b"]) + ys @ ys
+        return f
+    rng = np.random.default_rng(0)
+    at = rng.normal(size=1000), rng.normal(size=1000), rng.normal(size=(6, 1000)) + np.array([1, -1, 1, 1, -1, 1])[:, None] * 0.2
+    before = [x.copy() for x in at]
+    wanted = fastad.value_and_grad(loss(written_out), (0, 1, 2))(*at)
+    program = fastad.record(loss(fastad.scan, **WAYS[way]))
+    for _ in range(3):
+        close(fastad.value_and_grad(loss(fastad.scan, **WAYS[way]), (0, 1, 2))(*at), wanted)
+        close(program.value_and_grad(*at, argnums=(0, 1, 2)), wanted)
+        close(program(*at), wanted[0])
+    assert all(map(np.array_equal, at, before))
+
+
 def test_single_precision_numbers():
     xs = XS.astype(np.float32)
     for wrap in (lambda f: f, fastad.record):

@@ -42,8 +42,13 @@ class Scan:
     def __init__(self, loop, counts, steps, checkpoints):
         self.loop, self.counts, self.checkpoints = loop, counts, checkpoints
         self.steps = steps                # None where it is the first argument
-        self.found = None                 # checksums of captured arrays, where no program keeps the instruction
+        self.found = None                 # the elements of captured arrays, where no program keeps the instruction
         self.__name__ = f"scan of {loop.step.__name__}"
+
+    @property
+    def identity(self):
+        """What is the same for two loops that give the same."""
+        return self.loop, self.counts, self.steps, self.checkpoints
 
     def parts(self, leaves):
         """(number of steps, consts, carry, xs) of arguments."""
@@ -86,7 +91,7 @@ class Scan:
     def adjoints(self, leaves, w):
         """Adjoints of the arguments that have a derivative, by position, for adjoints of the results that have one; all plain."""
         with scalar.Suspended():
-            if self.found is not None and self.found != self.loop.program._checksums():
+            if self.found is not None and self.found != self.loop.program._elements():
                 raise TraceError(f"an array that {self.loop.step.__name__} has captured was changed between the scan and its "
                                  "derivative; write into a copy of it")
             steps, consts, carry, xs = self.plain_parts(leaves)
@@ -134,6 +139,10 @@ class Adjoint:
         self.scan, self.chosen = scan, list(chosen)
         self.count = sum(scan.counts) + (scan.steps is None)
         self.__name__ = f"reverse of {scan.__name__}"
+
+    @property
+    def identity(self):
+        return self.scan.identity, tuple(self.chosen)
 
     def values(self, leaves):
         found = self.scan.adjoints(leaves[:self.count], leaves[self.count:])
@@ -260,7 +269,7 @@ def _scanned(loop, consts, carry, xs, steps, checkpoints=None):
         inputs = [steps, *inputs]
     if scalar.recording() or any([_leaves.is_active(x) for x in inputs]):
         results = record(body, inputs)
-        body.found = None if scalar.recording() else loop.program._checksums()
+        body.found = None if scalar.recording() else loop.program._elements()
     else:
         results = body.values(inputs)
     return results[:len(carry)], results[len(carry):]
