@@ -604,9 +604,13 @@ class Program(Replayed):
                 self._forms.append(form.key)
             return np.int64(self._forms.index(form.key))
 
-    def _checksums(self):
-        """A number for each array that the function has captured."""
-        return self._captures.checksums() if self._captures is not None else []
+    def _elements(self):
+        """What tells the elements of the captured arrays, as they are now, from other ones."""
+        captures = self._captures
+        if captures is None:
+            return None
+        captures.contents.renew()
+        return captures, captures.contents.version
 
     def _started(self, arguments):
         """(Code, Replay at its end) of a value; NoCall where the function runs eagerly or draws random numbers."""
@@ -647,7 +651,7 @@ class Program(Replayed):
         """J t of the results that move, for tangents of inputs; None where the function runs eagerly."""
         chosen = _Chosen.inputs_of(arguments, inputs)
         try:
-            code, replay = self._find(arguments).run("tangent", chosen.inputs, arguments)
+            code, replay = self._find(arguments).run("tangent", chosen.inputs, arguments, True)
             check([x for x in replay.result(code.outputs) if calls.moves(x)])
             tangents = _tangent(code, replay, chosen, t)
         except _RunEagerly:
