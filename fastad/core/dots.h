@@ -87,7 +87,7 @@ FASTAD_CLONES static void fastad_add_multiple(double *w, const double *p, double
     int64_t j;
     if (f == 0.0) return;
     if (f - f == 0.0) for (j = 0; j < n; j++) w[j] += f * p[j];
-    else for (j = 0; j < n; j++) w[j] += FASTAD_MULZ(f, p[j]);
+    else for (j = 0; j < n; j++) w[j] += fastad_mulz_of_double(f, p[j]);
 }
 
 /* w += f[0] * p + f[1] * (p + step) + ..., four rows at a time, in this order. */
@@ -100,10 +100,10 @@ FASTAD_CLONES static void fastad_add_rows(double *w, const double *p, int64_t st
             for (j = 0; j < n; j++) w[j] = (((w[j] + f0 * p[j]) + f1 * p1[j]) + f2 * p2[j]) + f3 * p3[j];
         else
             for (j = 0; j < n; j++)
-                w[j] = (((w[j] + FASTAD_MULZ(f0, p[j])) + FASTAD_MULZ(f1, p1[j])) + FASTAD_MULZ(f2, p2[j])) + FASTAD_MULZ(f3, p3[j]);
+                w[j] = (((w[j] + fastad_mulz_of_double(f0, p[j])) + fastad_mulz_of_double(f1, p1[j])) + fastad_mulz_of_double(f2, p2[j])) + fastad_mulz_of_double(f3, p3[j]);
     }
     for (; k < count; k++, p += step)
-        for (j = 0; j < n; j++) w[j] += FASTAD_MULZ(f[k], p[j]);
+        for (j = 0; j < n; j++) w[j] += fastad_mulz_of_double(f[k], p[j]);
 }
 
 #endif

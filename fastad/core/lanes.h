@@ -18,7 +18,7 @@ static FASTAD_ALWAYS_INLINE void fastad_lanes_add(double *FASTAD_RESTRICT w, con
     int l;
     if (p == 0.0) return;
     if (p - p == 0.0) for (l = 0; l < FASTAD_LANES; l++) w[l] += p * f[l];
-    else for (l = 0; l < FASTAD_LANES; l++) w[l] += FASTAD_MULZ(p, f[l]);
+    else for (l = 0; l < FASTAD_LANES; l++) w[l] += fastad_mulz_of_double(p, f[l]);
 }
 
 /* t = p * f + q * g */

@@ -1062,11 +1062,12 @@ cdef class Sweep:
         self.data = <double**>calloc(max(len(code.tape.storages), 1), sizeof(double*))
         if self.data == NULL:
             raise MemoryError("no memory for a sweep")
-        for number, (shape, dtype) in enumerate(code.tape.storages):
+        for number, layout in enumerate(code.tape.storages):
             array = None
-            if dtype == np.float64:
-                array = np.zeros(shape)
+            if (<cnp.dtype>(<tuple>layout)[1]).num == NPY_DOUBLE:
+                array = empty(<tuple>layout)
                 self.data[<Py_ssize_t>number] = <double*>PyArray_DATA(array)
+                memset(PyArray_DATA(array), 0, PyArray_NBYTES(array))
             self.arrays.append(array)
 
     def __dealloc__(self):

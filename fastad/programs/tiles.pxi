@@ -393,6 +393,7 @@ cdef class Fusion:
         cdef int64_t i, check = 0
         cdef int64_t pause = code.place(code.start) if code.pauses else -1
         cdef int op, k
+        cdef int32_t known = -1            # the storage read last
         self.find_last_guard()
         self.needed.update(self.asked)
         for i in range(c.n):
@@ -409,9 +410,11 @@ cdef class Fusion:
                     if i <= self.last_guard:
                         self.note_early(&code.kernels[c.a[i]][k])
             elif op == OP_GATHER or op == OP_PUT:
-                self.needed.add(c.a[i])
-                if i <= self.last_guard:
-                    self.early.add(<Py_ssize_t>c.a[i])
+                if c.a[i] != known:
+                    known = c.a[i]
+                    self.needed.add(known)
+                    if i <= self.last_guard:
+                        self.early.add(<Py_ssize_t>known)
                 if self.chain is not None and self.chain.touches(c.a[i], op == OP_PUT):
                     self.close()
             elif self.chain is not None and self.chain.sums and op > OP_INPUT:
@@ -493,7 +496,8 @@ cdef class Fusion:
                 lives[<Py_ssize_t>code.leaves[k].number] = (-1, -1)
         for number, _ in code.refreshed:
             lives[number] = (-1, -1)
-        for i in range(c.n):
+        # On a path of scalars there are no others.
+        for i in range(0 if code.scalars_only else c.n):
             if code.pauses and i == code.place(code.start):
                 pause = count
             count += 1
