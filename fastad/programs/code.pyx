@@ -28,7 +28,7 @@ from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
 from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row, watching
 from fastad.core.lanes cimport LANES, reverse_lanes, reverse_tangent_lanes, tangent_lanes
-from fastad.core.schedule cimport Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, schedule_of
+from fastad.core.schedule cimport Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, run_reverse_tangent, run_tangent, schedule_of
 from fastad.core.sweeps cimport (
     give_back, reverse_sweep, reverse_tangent_sweep, tangent_sweep, zeros,
 )
@@ -981,8 +981,11 @@ cdef class Replay:
 
     def tangent(self, list inputs, list tangents, list outputs):
         """Tangents of outputs (slots, -1 for a constant) for tangents of inputs (indices of leaves)."""
-        cdef Sweep sweep = Sweep(self.ws)
+        cdef Sweep sweep
         cdef int64_t i = 0
+        if self.ws.schedule is not None:
+            return scheduled_tangent(self.ws, inputs, tangents, outputs)
+        sweep = Sweep(self.ws)
         sweep.seed(self.code, inputs, tangents)
         with nogil:
             while i < sweep.t.n:
@@ -994,6 +997,8 @@ cdef class Replay:
         """The Hessian of an output (a slot, -1 for a constant) times tangents of inputs."""
         cdef Sweep t, w, s
         cdef int64_t stopped
+        if self.ws.schedule is not None and not self.ws.schedule.plan.second_unknown:
+            return scheduled_product(self.ws, inputs, tangents, output)
         if self.code.tape.storages:
             return product_by_lanes(self, inputs, tangents, output)
         if output < 0:

@@ -698,7 +698,7 @@ def _full(code, x, w):
 
 def _jvp(paths, chosen, tangents):
     directions = chosen.flatten_like("jvp", "tangents", tangents)
-    code, replay = paths.run("tangent", chosen.inputs, chosen.arguments, True)
+    code, replay = paths.run("tangent", chosen.inputs, chosen.arguments)
     value = replay.result(code.outputs)
     tangent = _tangent(code, replay, chosen, directions)
     replay.finish()
@@ -727,7 +727,7 @@ def _vjp(paths, chosen):
 
 def _hvp(paths, chosen, tangents):
     directions = chosen.flatten_like("hvp", "tangents", tangents)
-    code, replay = paths.run("product", chosen.inputs, chosen.arguments, True)
+    code, replay = paths.run("product", chosen.inputs, chosen.arguments)
     product = chosen.rebuild(_tangent(code, replay, chosen, directions, "product"))
     replay.finish()
     return product[0] if len(chosen.parts) == 1 else product
