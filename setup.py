@@ -6,12 +6,15 @@ FASTAD_SANITIZE=address,undefined adds those sanitizers (run Python with the san
 
 import importlib.util
 import os
+import platform
 import sys
 from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.modified import newer_group
 
 ROOT = Path(__file__).parent.resolve()
 PACKAGE = ROOT / "fastad"
@@ -24,8 +27,19 @@ SANITIZE = os.environ.get("FASTAD_SANITIZE", "")
 # In the sweeps the rare rows stay out of the loops.
 SIMPLER = {} if DEBUG or sys.platform == "win32" else {
     "core/special": ["-O1", "-fno-inline"], "core/sweeps": ["-fno-inline-functions-called-once"]}
-HEADERS = {"core/schedule": ["fastad/core/dots.h"], "core/lanes": ["fastad/core/lanes.h"]}
-CORE = ("tape", "scalar", "functions", "nested", "sweeps", "schedule", "lanes", "special")
+CORE = ("tape", "scalar", "functions", "nested", "sweeps", "schedule", "seeds", "special", "simd", "lanes")
+HEADERS = ("vector.h", "support.h", "transcendental.h", "lanes.h", "simd.h")     # that several include
+OWN_DEPENDS = {"core/schedule": ["fastad/core/dots.h"], "core/seeds": ["fastad/core/seeds.h"], "programs/code": ["fastad/programs/loops.h"],
+               "core/lanes": ["fastad/core/lanes_kernels.c", "fastad/core/generated/lanes_rows.h"]}
+
+# One kernel file, compiled once per instruction set; which of them runs is decided when fastad is imported (core/simd.pyx). Without
+# -mfma, as one rounding more or less would tell the sets apart.
+LEVELED = {"fastad.core.lanes": "fastad/core/lanes_kernels.c"}
+LEVELS = {"baseline": []}
+if platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32:
+    LEVELS |= {"avx2": ["/arch:AVX2"], "avx512": ["/arch:AVX512"]} if sys.platform == "win32" else {
+        "avx2": ["-mavx2"], "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]}
+LEVEL_MACROS = [("FASTAD_HAVE_LEVELS", "1")] if len(LEVELS) > 1 else []
 
 
 def load_generator():
@@ -56,13 +70,33 @@ def extensions():
     text = " ".join(compile_args + link_args)
     if not flags.exists() or flags.read_text() != text:
         flags.write_text(text)
+    depends = [str(flags.relative_to(ROOT)), *(f"fastad/core/{header}" for header in HEADERS)]
     return [Extension("fastad." + name.replace("/", "."), [f"fastad/{name}.pyx"],
-                      depends=[str(flags.relative_to(ROOT)), "fastad/core/vector.h", *HEADERS.get(name, ())], include_dirs=[str(ROOT), numpy.get_include()],
-                      define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+                      depends=[*depends, *OWN_DEPENDS.get(name, ())], include_dirs=[str(ROOT), numpy.get_include()],
+                      define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), *LEVEL_MACROS],
                       extra_compile_args=compile_args + SIMPLER.get(name, []), extra_link_args=link_args)
             for name in (*(f"core/{name}" for name in CORE), "arrays/active", "programs/code")]
 
 
+class BuildLevels(build_ext):
+    """Compiles the kernel file of an extension once per instruction set and links the objects in."""
+
+    def build_extension(self, extension):
+        source = LEVELED.get(extension.name)
+        for level, options in LEVELS.items() if source else ():
+            folder = os.path.join(self.build_temp, level)
+            [there] = self.compiler.object_filenames([source], output_dir=folder)
+            if self.force or newer_group([source, *extension.depends], there):
+                # -fno-trapping-math lets comparisons become masks; it changes no result.
+                quiet = [] if sys.platform == "win32" else ["-fno-trapping-math"]
+                self.compiler.compile([source], output_dir=folder, macros=[*extension.define_macros, ("FASTAD_LEVEL", level)],
+                                      include_dirs=extension.include_dirs,
+                                      extra_postargs=extension.extra_compile_args + quiet + options)
+            extension.extra_objects.append(there)
+        super().build_extension(extension)
+
+
 load_generator().write_all(GENERATED)
-setup(ext_modules=cythonize(extensions(), language_level=3, build_dir="build/cython", compiler_directives={
-    "wraparound": False, "embedsignature": True, "freethreading_compatible": True}))
+modules = cythonize(extensions(), language_level=3, build_dir="build/cython", compiler_directives={
+    "wraparound": False, "embedsignature": True, "freethreading_compatible": True})
+setup(ext_modules=modules, cmdclass={"build_ext": BuildLevels})

@@ -1,25 +1,38 @@
 """fastad: exact derivatives of ordinary Python, at about the price of one more evaluation."""
 
+import sys as _sys
 from typing import TYPE_CHECKING
 
-from . import math
 from ._version import __version__ as __version__
-from .checking import check_derivatives
-from .debugging import debug
-from .errors import FormatError, GuardError, TraceError
-from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, stop_gradient, trace, value_and_grad, vjp
+
+if _sys.version_info < (3, 11):
+    raise ImportError(f"fastad needs Python 3.11 or newer; this is Python {_sys.version.split()[0]} at {_sys.executable}")
+
+try:
+    from . import math
+    from .debugging import debug
+    from .errors import FormatError, GuardError, TraceError
+    from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, stop_gradient, trace, value_and_grad, vjp
+except (ImportError, AttributeError) as _error:
+    from ._installation import explain
+    explain(_error)
+    raise
 
 __all__ = [
-    "FormatError", "GuardError", "TraceError", "check_derivatives", "debug", "grad", "hessian", "hvp", "jacobian", "jvp",
-    "linearize", "load", "math", "record", "stop_gradient", "trace", "value_and_grad", "vjp",
+    "FormatError", "GuardError", "TraceError", "check_derivatives", "checkpoint", "debug", "grad", "hessian", "hvp", "jacobian",
+    "jvp", "linearize", "load", "math", "record", "scan", "stop_gradient", "trace", "value_and_grad", "vjp",
 ]
 
 if TYPE_CHECKING:
     from . import numpy as numpy
+    from .checking import check_derivatives
+    from .programs.checkpoint import checkpoint
     from .programs.program import load, record
+    from .programs.scan import scan
 else:
     # What is imported when it is first asked for: not everybody records programs.
-    _LATE = {"numpy": ".numpy", "record": ".programs.program", "load": ".programs.program"}
+    _LATE = {"numpy": ".numpy", "check_derivatives": ".checking", "record": ".programs.program", "load": ".programs.program",
+             "checkpoint": ".programs.checkpoint", "scan": ".programs.scan"}
 
     def __getattr__(name):
         if name not in _LATE:

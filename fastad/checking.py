@@ -8,7 +8,8 @@ Accurate computation of F'(x) and F'(x) F''(x), Advances in Engineering Software
 import itertools
 import math
 import random
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -225,7 +226,7 @@ def _weights(draw, sizes):
     return _signed(draw, len(sizes)) / np.where((sizes > 0.0) & np.isfinite(sizes), sizes, 1.0)
 
 
-def check_derivatives(f, *args, order=2):
+def check_derivatives(f: Callable[..., Any], *args: Any, order: int = 2) -> None:
     """None if fastad's derivatives of f at args, up to `order`, agree with differences; else AssertionError.
 
     args are floats, arrays of float64 or float32, or nestings of them, and so is f's result. First derivatives (jvp; grad

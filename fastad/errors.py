@@ -13,6 +13,10 @@ class TraceError(TypeError):
     """A traced value was about to become a plain number, or was used outside its trace."""
 
 
+class StaleError(TraceError):
+    """A traced value was used outside its trace."""
+
+
 class GuardError(RuntimeError):
     """A replayed program met a decision it has no recorded path for, and no source to record it from."""
 
@@ -101,7 +105,7 @@ def turned_into(kind, what):
 def stale_value(*_):
     """The TraceError for an active scalar outside its trace."""
     place, code = user_line()
-    return TraceError(
+    return StaleError(
         f"{code or 'an operation'} at {place} uses an active value of another trace: one that has ended, or one of another "
         "thread; return what is needed later from the differentiated function (has_aux=True), "
         "and start the trace in the thread that computes")

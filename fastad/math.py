@@ -7,11 +7,20 @@ domain active values give NaN or infinity, as np.float64, where `math` raises Va
 
 import functools
 import math as _math
-from math import comb, e, factorial, gcd, inf, isqrt, lcm, nan, perm, pi, tau
+from collections.abc import Iterable, Sequence
+from math import (
+    comb as comb, e as e, factorial as factorial, gcd as gcd, inf as inf, isqrt as isqrt, lcm as lcm, nan as nan, perm as perm,
+    pi as pi, tau as tau,
+)
+
+from typing import Any
 
 from .core.functions import (
-    acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, ceil, copysign, cos, cosh, degrees, erf, erfc, exp, exp2, expm1, fabs,
-    floor, fmod, ldexp, log, log1p, log2, log10, pow, radians, remainder, sin, sinh, sqrt, tan, tanh, trunc, ulp,
+    acos as acos, acosh as acosh, asin as asin, asinh as asinh, atan as atan, atan2 as atan2, atanh as atanh, cbrt as cbrt,
+    ceil as ceil, copysign as copysign, cos as cos, cosh as cosh, degrees as degrees, erf as erf, erfc as erfc, exp as exp,
+    exp2 as exp2, expm1 as expm1, fabs as fabs, floor as floor, fmod as fmod, ldexp as ldexp, log as log, log1p as log1p,
+    log2 as log2, log10 as log10, pow as pow, radians as radians, remainder as remainder, sin as sin, sinh as sinh, sqrt as sqrt,
+    tan as tan, tanh as tanh, trunc as trunc, ulp as ulp,
 )
 from .core.scalar import Active, leave, stop_gradient
 from .elementals import apply as _apply
@@ -21,31 +30,31 @@ from .ufuncs import modf as _modf
 __all__ = [name for name in dir(_math) if not name.startswith("_")]
 
 
-def _any_active(*numbers):
+def _any_active(*numbers: Any) -> bool:
     return any(type(x) is Active for x in numbers)
 
 
-def gamma(x, /):
+def gamma(x: Any, /) -> Any:
     """math.gamma, also of active values (dimensionless)."""
     return _apply("tgamma", x) if type(x) is Active else _math.gamma(x)
 
 
-def lgamma(x, /):
+def lgamma(x: Any, /) -> Any:
     """math.lgamma, also of active values (dimensionless)."""
     return _apply("lgamma", x) if type(x) is Active else _math.lgamma(x)
 
 
-def modf(x, /):
+def modf(x: Any, /) -> tuple[Any, Any]:
     """math.modf, also of active values: (fractional part, whole part)."""
     return _modf(x) if type(x) is Active else _math.modf(x)
 
 
-def frexp(x, /):
+def frexp(x: Any, /) -> tuple[Any, int]:
     """math.frexp, also of active values: (mantissa, plain int exponent)."""
     return _frexp(x) if type(x) is Active else _math.frexp(x)
 
 
-def nextafter(x, y, /, **steps):
+def nextafter(x: Any, y: Any, /, **steps: Any) -> Any:
     """math.nextafter, also of active values; its derivative by x is one."""
     if not _any_active(x, y):
         return _math.nextafter(x, y, **steps)
@@ -55,13 +64,13 @@ def nextafter(x, y, /, **steps):
     return x + (_math.nextafter(start, leave(y), **steps) - start)
 
 
-def hypot(*coordinates):
+def hypot(*coordinates: Any) -> Any:
     """math.hypot of any number of coordinates, also active ones; its derivative at the origin is zero by convention."""
     if not _any_active(*coordinates):
         return _math.hypot(*coordinates)
     if len(coordinates) < 3:
         return _apply("hypot", *coordinates) if len(coordinates) == 2 else fabs(coordinates[0])
-    largest = 0.0
+    largest: Any = 0.0
     for x in coordinates:
         largest = _apply("maximum", largest, fabs(stop_gradient(x)))
     if not 0.0 < largest < inf:
@@ -72,15 +81,15 @@ def hypot(*coordinates):
     return scale * sqrt(_dot(shares, shares))
 
 
-def _dot(p, q):
+def _dot(p: Sequence[Any], q: Sequence[Any]) -> Any:
     """The sum of products of two sequences, term by term from the left."""
-    total = 0.0
+    total: Any = 0.0
     for a, b in zip(p, q, strict=True):
         total = total + a * b
     return total
 
 
-def dist(p, q, /):
+def dist(p: Iterable[Any], q: Iterable[Any], /) -> Any:
     """math.dist: the Euclidean distance of two points of equal dimension (sequences of numbers)."""
     p, q = tuple(p), tuple(q)
     if not _any_active(*p, *q):
@@ -90,7 +99,7 @@ def dist(p, q, /):
     return hypot(*(a - b for a, b in zip(p, q)))
 
 
-def fsum(seq, /):
+def fsum(seq: Iterable[Any], /) -> Any:
     """math.fsum, also of active values: the sum with the rounding errors of the additions added at the end.
 
     Ogita, Rump and Oishi, Accurate Sum and Dot Product (2005), algorithm 4.4.
@@ -98,7 +107,8 @@ def fsum(seq, /):
     numbers = list(seq)
     if not _any_active(*numbers):
         return _math.fsum(numbers)
-    total, error = 0.0, 0.0
+    total: Any = 0.0
+    error: Any = 0.0
     for x in numbers:
         before = total
         total = before + x
@@ -108,7 +118,7 @@ def fsum(seq, /):
     return total + error if isfinite(total + error) else total
 
 
-def prod(iterable, /, *, start=1):
+def prod(iterable: Iterable[Any], /, *, start: Any = 1) -> Any:
     """math.prod, also of active values."""
     total = start
     for x in iterable:
@@ -116,7 +126,7 @@ def prod(iterable, /, *, start=1):
     return total
 
 
-def sumprod(p, q, /):
+def sumprod(p: Iterable[Any], q: Iterable[Any], /) -> Any:
     """math.sumprod (Python 3.12), also of active values: the sum of products of two sequences of equal length."""
     p, q = list(p), list(q)
     if len(p) != len(q):
@@ -131,12 +141,12 @@ def sumprod(p, q, /):
     return fsum(products + errors)
 
 
-def fma(x, y, z, /):
+def fma(x: Any, y: Any, z: Any, /) -> Any:
     """math.fma (Python 3.13), also of active values: x*y + z with one rounding."""
     return _apply("fma", x, y, z) if _any_active(x, y, z) or not hasattr(_math, "fma") else _math.fma(x, y, z)
 
 
-def isclose(a, b, *, rel_tol=1e-09, abs_tol=0.0):
+def isclose(a: Any, b: Any, *, rel_tol: Any = 1e-09, abs_tol: Any = 0.0) -> bool:
     """math.isclose: a plain bool."""
     if not _any_active(a, b, rel_tol, abs_tol):
         return _math.isclose(a, b, rel_tol=rel_tol, abs_tol=abs_tol)
@@ -148,16 +158,16 @@ def isclose(a, b, *, rel_tol=1e-09, abs_tol=0.0):
     return bool(distance <= abs(rel_tol * b) or distance <= abs(rel_tol * a) or distance <= abs_tol)
 
 
-def isfinite(x, /):
+def isfinite(x: Any, /) -> bool:
     """math.isfinite: a plain bool."""
     return -inf < x < inf if type(x) is Active else _math.isfinite(x)
 
 
-def isinf(x, /):
+def isinf(x: Any, /) -> bool:
     """math.isinf: a plain bool."""
     return x == inf or x == -inf if type(x) is Active else _math.isinf(x)
 
 
-def isnan(x, /):
+def isnan(x: Any, /) -> bool:
     """math.isnan: a plain bool."""
     return x != x if type(x) is Active else _math.isnan(x)

@@ -19,9 +19,9 @@ SWEEPS = {
     "sweeps": ["forward_sweep", "tangent_sweep", "reverse_sweep", "reverse_tangent_sweep", "tangent_step",
                "reverse_step", "reverse_tangent_step", "special_tangent", "special_reverse",
                "special_reverse_tangent"],
-    "schedule": ["load_constants", "run_forward", "copy_kept", "run_reverse", "run_tangent", "run_reverse_tangent", "begin", "simplify", "count_uses", "join_chains",
-                 "place_first", "emit", "*_loop", "*_block"],
-    "lanes": ["tangent_lanes", "reverse_lanes", "reverse_tangent_lanes"],
+    "schedule": ["load_constants", "run_forward", "copy_kept", "run_reverse", "run_tangent", "run_reverse_tangent", "begin",
+                 "simplify", "count_uses", "join_chains", "place_first", "emit", "*_loop", "*_block"],
+    "seeds": ["tangent_lanes", "reverse_lanes", "reverse_tangent_lanes"],
     "scalar": ["value_of", "value_by_opcode", "special_operands", "special_row", "current_tape"],
     "special": ["*_value", "*_first", "*_second"],
 }

@@ -351,7 +351,7 @@ def test_an_unknown_path_is_a_guard_error(tmp_path):
 def test_what_needs_the_source_is_a_guard_error(tmp_path):
     loaded = reloaded(recorded("scalars")[0], tmp_path)
     with pytest.raises(fastad.GuardError, match="source"):
-        fastad.grad(lambda x: loaded(x, 0.7))(0.3)
+        fastad.grad(fastad.grad(lambda x: loaded(x, 0.7)))(0.3)
     with pytest.raises(fastad.GuardError, match="source"):
         loaded.clear()
     with pytest.raises(TypeError, match="single number"):

@@ -19,7 +19,7 @@ LAYERS = (
     ("errors", "elementals", "ufuncs", "math", "pytrees"),
     ("arrays", "arrays.*"),
     ("leaves", "debugging", "transforms", "checking", "numpy", "numpy.*", "programs", "programs.*"),
-    ("", "_version"),
+    ("", "_version", "_installation", "__main__"),
 )
 # What the core may import from elsewhere when it is needed, never while it is being imported.
 LAZY_FROM_CORE = {"errors"}

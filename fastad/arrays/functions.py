@@ -4,7 +4,7 @@ A function is found in one of three tables of `fastad.arrays.rules`: RULES (a de
 have one), TRACKED (its results have derivative zero). One that is in none raises TraceError.
 """
 
-import pkgutil
+import os
 from importlib import import_module
 
 import numpy as np
@@ -18,8 +18,8 @@ from .active import ActiveArray
 from .partials import is_active
 from .rules.registry import RULES
 
-for _module in pkgutil.iter_modules(rules.__path__):
-    import_module(f"{rules.__name__}.{_module.name}")
+for _name in sorted({_file.partition(".")[0] for _file in os.listdir(rules.__path__[0]) if not _file.startswith("_")}):
+    import_module(f"{rules.__name__}.{_name}")
 
 from .rules.cumulative import ACCUMULATE  # noqa: E402
 from .rules.reductions import REDUCE  # noqa: E402

@@ -136,6 +136,52 @@ def call_record(rule, list args, dict kwargs, list places, int32_t out, bint kee
     return record
 
 
+cdef int forget_operands(x) except -1:
+    """Lets go of the arrays that the Operands of a nesting keep."""
+    cdef Operand operand
+    if type(x) is Operand:
+        operand = <Operand>x
+        if operand.kind == ARRAY and operand.buffer is not None:
+            operand.value, operand.buffer = NOT_RUN, None
+    elif isinstance(x, (list, tuple)):
+        for entry in x:
+            forget_operands(entry)
+    elif isinstance(x, dict):
+        for entry in x.values():
+            forget_operands(entry)
+    return 0
+
+
+def forget_values(Tape tape):
+    """Lets go of the values that the instructions of a tape keep for their rules; False, and nothing done, where RunValues could not
+    give them back.
+    """
+    for record in tape.records:
+        if type(record) is Call and type((<Call>record).outs) is not int:
+            return False
+    for record in tape.records:
+        if type(record) is Elementwise:
+            forget_operands([(<Elementwise>record).x, (<Elementwise>record).y])
+            if (<Elementwise>record).v is not None:
+                (<Elementwise>record).v = NOT_RUN
+        elif type(record) is SpecialElementwise:
+            forget_operands((<SpecialElementwise>record).operands)
+            if (<SpecialElementwise>record).v is not None:
+                (<SpecialElementwise>record).v = NOT_RUN
+        elif type(record) is Selection:
+            forget_operands((<Selection>record).key)
+        elif type(record) is AddAt:
+            forget_operands((<AddAt>record).key)
+        elif type(record) is ProgramCall:
+            forget_operands((<ProgramCall>record).args)
+        elif type(record) is Call:
+            forget_operands((<Call>record).args)
+            forget_operands((<Call>record).kwargs)
+            if (<Call>record).results is not None:
+                (<Call>record).results = NOT_RUN
+    return True
+
+
 # ---- values of another run -----------------------------------------------------------------------------------------------------
 
 cdef class RunValues:
@@ -162,7 +208,12 @@ cdef class RunValues:
         cdef Operand new
         if old is None or old.kind == CONSTANT or (old.kind == ARRAY and (old.value is None or (old.buffer is None and
                                                                                                old.value is not NOT_RUN))):
-            return old
+            if kind is ProgramCall:
+            program_call = ProgramCall.__new__(ProgramCall)
+            program_call.function, program_call.outs, program_call.out = (<ProgramCall>old).function, (<ProgramCall>old).outs, old.out
+            program_call.args = self.tree((<ProgramCall>old).args)
+            return program_call
+        return old
         new = Operand.__new__(Operand)
         new.kind, new.number, new.layout, new.strides = old.kind, old.number, old.layout, old.strides
         new.offset, new.slot = old.offset, old.slot
@@ -185,6 +236,7 @@ cdef class RunValues:
         cdef Elementwise elementwise
         cdef SpecialElementwise special
         cdef Call call
+        cdef ProgramCall program_call
         kind = type(old)
         if kind is Elementwise:
             elementwise = Elementwise.__new__(Elementwise)
@@ -212,4 +264,9 @@ cdef class RunValues:
                                   for k, place in enumerate((<Call>old).places)])
             call.results = None if (<Call>old).results is None else self.result(old.out, i)
             return call
+        if kind is ProgramCall:
+            program_call = ProgramCall.__new__(ProgramCall)
+            program_call.function, program_call.outs, program_call.out = (<ProgramCall>old).function, (<ProgramCall>old).outs, old.out
+            program_call.args = self.tree((<ProgramCall>old).args)
+            return program_call
         return old

@@ -207,9 +207,9 @@ cdef bint same_bytes(ndarray value, ndarray array) except -1:
     return value.tobytes() == array.tobytes()
 
 
-def settle_constants(Tape tape):
+def settle_constants(Tape tape, Py_ssize_t first=0):
     """Keeps the user's arrays that someone else holds, and so may change, as arrays to be read anew; called when the recorded
-    function has returned.
+    function has returned. Of the array instructions those before `first` belong to a path, which has settled them.
     """
     cdef Constant constant
     cdef dict own = {}           # by address: references that the tape has
@@ -221,9 +221,10 @@ def settle_constants(Tape tape):
             own[<size_t><void*>array.base] = own.get(<size_t><void*>array.base, 0) + 1
         own[<size_t><void*>array] = own.get(<size_t><void*>array, 0) + 1
         array = None
+    settled = {id(record) for record in tape.records[:first]}
     for record in records:
         constant = <Constant>record
-        if not (is_held(constant.origin, own) and same_bytes(constant.value, constant.origin)):
+        if id(record) not in settled and not (is_held(constant.origin, own) and same_bytes(constant.value, constant.origin)):
             constant.origin = None
 
 

@@ -1,40 +1,88 @@
-/* One instruction of a sweep over several seeds: its eight lanes stand side by side. In the products of the chain rule zero wins over
- * infinity and NaN; where the partial is finite and the lanes' numbers are, that needs no look at them.
+/* A scalar path for many points at once: instruction i of point l has its value in v[slot*lanes + l].
+ *
+ * forward   v[out] = phi(v[x], v[y]), and which guard fails first at each point
+ * reverse   w[target] (+)= w[from] * partial, from the last instruction to the first
+ *
+ * The kernels stand in lanes_kernels.c, which is compiled once per instruction set.
  */
 #ifndef FASTAD_LANES_H
 #define FASTAD_LANES_H
 
-#include "fastad/core/vector.h"
+#include <stdint.h>
 
-#define FASTAD_LANES 8
-#if defined(_MSC_VER)
-#define FASTAD_RESTRICT __restrict
-#else
-#define FASTAD_RESTRICT __restrict__
+#define FASTAD_MAX_LANES 32      /* points at once; a multiple of FASTAD_LANES_STEP */
+#define FASTAD_LANES_STEP 8
+
+/* Steps beside the opcodes of the op table, which start at 32. */
+enum {
+    FASTAD_LANE_SPECIAL = 0,       /* x is its place among the special instructions */
+    FASTAD_LANE_LESS = 1,          /* guards: out is their number */
+    FASTAD_LANE_LESS_EQUAL = 2,
+    FASTAD_LANE_EQUAL = 3,
+    FASTAD_LANE_VALUE = 4,         /* y is how the number is rounded */
+    FASTAD_LANE_EXP = 5,           /* within 4 ulp */
+    FASTAD_LANE_LOG = 6,
+    FASTAD_LANE_SIN = 7,
+    FASTAD_LANE_COS = 8,
+    FASTAD_LANE_TANH = 9
+};
+
+typedef struct { int32_t op, x, y, out; } FastadLaneStep;
+
+enum {                             /* what a step of the reverse sweep multiplies by */
+    FASTAD_BY_ONE = 0,
+    FASTAD_BY_MINUS_ONE = 1,
+    FASTAD_BY_SLOT = 2,            /* the value in slot x */
+    FASTAD_BY_PARTIAL = 3,         /* a partial of the row `op` by its operand k */
+    FASTAD_BY_SLOTS = 4,           /* both operands of a product: target by slot x, other by slot y */
+    FASTAD_BY_SPECIAL = 5          /* all partials of special instruction x */
+};
+
+typedef struct {
+    uint8_t kind, op, k;
+    uint8_t add;                   /* bit 0: the target has been written before; bit 1: the other one has */
+    int32_t target, other, from;   /* adjoint slots; target and from may be the same, which nothing reads afterwards */
+    int32_t x, y, v;               /* value slots of the operands and the result */
+} FastadLaneReverse;
+
+typedef struct {
+    double (*value)(const double *operands);
+    void (*first)(const double *operands, double v, double *partials);
+    int32_t arity;
+    int32_t operands[4], out;      /* value slots */
+    int32_t targets[4];            /* adjoint slots, -1 where none is wanted */
+    uint8_t add[4];
+} FastadLaneSpecial;
+
+typedef struct {
+    double expected;               /* of a comparison 0 or 1 */
+} FastadLaneGuard;
+
+typedef struct {                   /* a workspace: what happens to one block of points */
+    double *v, *w;
+    int lanes;                     /* a multiple of FASTAD_LANES_STEP */
+    const FastadLaneSpecial *specials;
+    const FastadLaneGuard *guards;
+    double (*rounded)(double v, int how);
+    double failed[FASTAD_MAX_LANES];      /* number of the first guard that failed; infinity where none has, -1 for no point */
+    double found[FASTAD_MAX_LANES];       /* what was found there */
+} FastadLaneBlock;
+
+typedef struct {
+    /* Runs n steps, or until every point has failed; 0 then. */
+    int (*forward)(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *block);
+    /* Runs n steps. Where `careful`, zero wins over infinity and NaN in products. */
+    void (*reverse)(const FastadLaneReverse *steps, int64_t n, const FastadLaneBlock *block, int careful);
+    /* Vectorised functions by name: "exp", "log", "sin", "cos", "tanh"; 0 if there is none. */
+    int (*function)(const char *name, const double *x, double *result, int n);
+    const uint8_t (*forms)[2];     /* by opcode and operand: one of FASTAD_BY_..., 255 where the partial is zero */
+    const uint8_t (*needs)[2];     /* and what the partial is made of: 1 x, 2 y, 4 the result */
+} FastadLaneKernels;
+
+const FastadLaneKernels *fastad_lanes_baseline(void);
+#ifdef FASTAD_HAVE_LEVELS
+const FastadLaneKernels *fastad_lanes_avx2(void);
+const FastadLaneKernels *fastad_lanes_avx512(void);
 #endif
-
-/* w += p * f */
-static FASTAD_ALWAYS_INLINE void fastad_lanes_add(double *FASTAD_RESTRICT w, const double *FASTAD_RESTRICT f, double p) {
-    int l;
-    if (p == 0.0) return;
-    if (p - p == 0.0) for (l = 0; l < FASTAD_LANES; l++) w[l] += p * f[l];
-    else for (l = 0; l < FASTAD_LANES; l++) w[l] += fastad_mulz_of_double(p, f[l]);
-}
-
-/* t = p * f + q * g */
-static FASTAD_ALWAYS_INLINE void fastad_lanes_combine(double *t, const double *f, double p, const double *g, double q) {
-    double r[FASTAD_LANES];
-    int l;
-    for (l = 0; l < FASTAD_LANES; l++) r[l] = 0.0;
-    fastad_lanes_add(r, f, p);
-    fastad_lanes_add(r, g, q);
-    for (l = 0; l < FASTAD_LANES; l++) t[l] = r[l];
-}
-
-static FASTAD_ALWAYS_INLINE int fastad_lanes_are_zero(const double *w) {
-    int l, other = 0;
-    for (l = 0; l < FASTAD_LANES; l++) other |= w[l] != 0.0;
-    return !other;
-}
 
 #endif

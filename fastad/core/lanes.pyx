@@ -1,148 +1,310 @@
 # cython: cdivision=True
-"""Sweeps of eight seeds at a time over a tape of scalars: slot i has its tangents or adjoints at 8*i to 8*i + 7.
+"""Scalar paths for many points at once: lowering a path to steps on lanes, and running blocks of points through them.
 
-The recurrences are those of `sweeps`, for each lane by itself; partials are computed once for all of them. Of array instructions
-there are inputs and constants only; data[k] are the lanes of float64 storage k, element by element, NULL for zero.
+A path is lowered once: what no result needs is left out, slots of values that the reverse sweep does not read are used again,
+and so are adjoints, of which few are alive at a time. A block of points then takes one pass over the steps, in which each step
+works on the same slot of all points. The kernels are those of the instruction set chosen in core/simd.
+
+A block whose points disagree at a guard goes on with those that the guard holds for; for the others the guard and what was found
+there come back.
 """
 
-from libc.stdint cimport int32_t, int64_t
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport INFINITY
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdlib cimport calloc, free, malloc, realloc
 
-from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
-from fastad.core.scalar cimport Special, has_derivative, special_operands, special_row
-from fastad.core.tape cimport OP_GATHER, OP_SPECIAL, CTape
+from fastad.core.scalar cimport Special, rounded, special_operands, special_row
+from fastad.core.simd cimport AVX2, AVX512, BASELINE, current_level
+from fastad.core.tape cimport (
+    OP_ARRAY, OP_CONSTANT, OP_EXTRA, OP_GATHER, OP_GUARD_EQUAL, OP_GUARD_LESS, OP_GUARD_LESS_EQUAL, OP_GUARD_VALUE, OP_INPUT, OP_PUT,
+    OP_SPECIAL, CTape,
+)
 
-cdef extern from "fastad/core/lanes.h":
-    void fastad_lanes_add(double* w, const double* f, double p) noexcept nogil
-    void fastad_lanes_combine(double* t, const double* f, double p, const double* g, double q) noexcept nogil
-    bint fastad_lanes_are_zero(const double* w) noexcept nogil
-
-include "generated/partials.pxi"
-
-
-cdef inline Special* first_of_special(const CTape* t, int64_t i, int32_t* slots, double* operands, double* first) noexcept nogil:
-    """The row of a special instruction, its operands and its first partials."""
-    cdef Special* row = special_row(t.b[i])
-    cdef int k
-    special_operands(t, i, slots)
-    for k in range(4):
-        operands[k] = t.v[slots[k]]
-    row.first(operands, t.v[i], first)
-    return row
-
-
-cdef void tangent_lanes(const CTape* t, double* tangent, double** data) noexcept nogil:
-    """Tangents of all slots from those of the inputs."""
-    cdef int64_t i, a, b
-    cdef int op, k
-    cdef int32_t[4] slots
-    cdef double[4] operands
-    cdef double[4] d
-    cdef Special* row
-    for i in range(t.n):
-        op, a, b = t.opcode[i], t.a[i], t.b[i]
-        if op == OP_ADD:
-            fastad_lanes_combine(tangent + LANES * i, tangent + LANES * a, 1.0, tangent + LANES * b, 1.0)
-        elif op == OP_MULTIPLY:
-            fastad_lanes_combine(tangent + LANES * i, tangent + LANES * a, t.v[b], tangent + LANES * b, t.v[a])
-        elif op >= FIRST_OPCODE:
-            first_partials(op, t.v[a], t.v[b], t.v[i], d)
-            fastad_lanes_combine(tangent + LANES * i, tangent + LANES * a, d[0], tangent + LANES * b, d[1])
-        elif op == OP_SPECIAL:
-            row = first_of_special(t, i, slots, operands, d)
-            for k in range(row.arity):
-                fastad_lanes_add(tangent + LANES * i, tangent + LANES * slots[k], d[k])
-        elif op == OP_GATHER and data[a] != NULL:
-            fastad_lanes_add(tangent + LANES * i, data[a] + LANES * b, 1.0)
-
-
-cdef void reverse_lanes(const CTape* t, double* w, double** data) noexcept nogil:
-    """Adjoints of all slots from those that are set."""
-    cdef int64_t i, a, b
-    cdef int op, k
-    cdef int32_t[4] slots
-    cdef double[4] operands
-    cdef double[4] d
-    cdef double* wi
-    cdef Special* row
-    for i in range(t.n - 1, -1, -1):
-        op, a, b, wi = t.opcode[i], t.a[i], t.b[i], w + LANES * i
-        if fastad_lanes_are_zero(wi):
-            continue
-        if op == OP_ADD:
-            fastad_lanes_add(w + LANES * a, wi, 1.0)
-            fastad_lanes_add(w + LANES * b, wi, 1.0)
-        elif op == OP_MULTIPLY:
-            fastad_lanes_add(w + LANES * a, wi, t.v[b])
-            fastad_lanes_add(w + LANES * b, wi, t.v[a])
-        elif op >= FIRST_OPCODE:
-            first_partials(op, t.v[a], t.v[b], t.v[i], d)
-            fastad_lanes_add(w + LANES * a, wi, d[0])
-            fastad_lanes_add(w + LANES * b, wi, d[1])
-        elif op == OP_SPECIAL:
-            row = first_of_special(t, i, slots, operands, d)
-            for k in range(row.arity):
-                fastad_lanes_add(w + LANES * slots[k], wi, d[k])
-        elif op == OP_GATHER and data[a] != NULL:
-            fastad_lanes_add(data[a] + LANES * b, wi, 1.0)
-
-
-cdef bint special_lanes(const CTape* t, int64_t i, const double* tangent, double* w, double* s) noexcept nogil:
-    """The part of a special instruction in the reverse-tangent sweep; False if it needs a second partial that has no rule."""
-    cdef int32_t[4] slots
-    cdef double[4] operands
-    cdef double[4] first
-    cdef double[16] second
-    cdef double[8] curvature
-    cdef Special* row = first_of_special(t, i, slots, operands, first)
-    cdef int j, k, l
-    row.second(operands, t.v[i], second)
-    for k in range(row.arity):
-        for l in range(LANES):
-            curvature[l] = 0.0
-        for j in range(row.arity):
-            if row.unknown_second >> (4 * j + k) & 1 and not fastad_lanes_are_zero(tangent + LANES * slots[j]) \
-                    and has_derivative(t, slots[k]):
-                return False
-            fastad_lanes_add(curvature, tangent + LANES * slots[j], second[4 * j + k])
-        w[slots[k]] += mulz(w[i], first[k])
-        fastad_lanes_add(s + LANES * slots[k], s + LANES * i, first[k])
-        fastad_lanes_add(s + LANES * slots[k], curvature, w[i])
-    return True
-
-
-cdef int64_t reverse_tangent_lanes(const CTape* t, const double* tangent, double* w, double* s, double** w_data,
-                                   double** s_data) noexcept nogil:
-    """Adjoints w, which are the same for all lanes, and adjoint tangents s from those that are set and the tangents of all.
-
-    Returns -1, or the instruction it stopped at for want of a second partial.
+cdef extern from *:
     """
-    cdef int64_t i, a, b
-    cdef int op
-    cdef double wi
-    cdef double* si
-    cdef double[2] d
-    cdef double[3] dd
-    cdef double[8] curvature
-    for i in range(t.n - 1, -1, -1):
-        op, a, b, wi, si = t.opcode[i], t.a[i], t.b[i], w[i], s + LANES * i
-        if wi == 0.0 and fastad_lanes_are_zero(si):
-            continue
-        if op >= FIRST_OPCODE:
-            first_partials(op, t.v[a], t.v[b], t.v[i], d)
-            w[a] += mulz(wi, d[0])
-            w[b] += mulz(wi, d[1])
-            fastad_lanes_add(s + LANES * a, si, d[0])
-            fastad_lanes_add(s + LANES * b, si, d[1])
-            if wi != 0.0 and second_partials(op, t.v[a], t.v[b], t.v[i], dd):
-                fastad_lanes_combine(curvature, tangent + LANES * a, dd[0], tangent + LANES * b, dd[1])
-                fastad_lanes_add(s + LANES * a, curvature, wi)
-                fastad_lanes_combine(curvature, tangent + LANES * a, dd[1], tangent + LANES * b, dd[2])
-                fastad_lanes_add(s + LANES * b, curvature, wi)
-        elif op == OP_SPECIAL:
-            if not special_lanes(t, i, tangent, w, s):
-                return i
-        elif op == OP_GATHER and s_data[a] != NULL:
-            w_data[a][b] += wi
-            fastad_lanes_add(s_data[a] + LANES * b, si, 1.0)
-    return -1
+    #include "fastad/core/lanes.h"
+    static const FastadLaneKernels *fastad_lane_kernels(int level) {
+    #ifdef FASTAD_HAVE_LEVELS
+        if (level == 1) return fastad_lanes_avx2();
+        if (level == 2) return fastad_lanes_avx512();
+    #endif
+        (void)level;
+        return fastad_lanes_baseline();
+    }
+    """
+    enum:
+        FASTAD_MAX_LANES, FASTAD_LANES_STEP
+        FASTAD_LANE_SPECIAL, FASTAD_LANE_LESS, FASTAD_LANE_LESS_EQUAL, FASTAD_LANE_EQUAL, FASTAD_LANE_VALUE
+        FASTAD_LANE_EXP, FASTAD_LANE_LOG, FASTAD_LANE_SIN, FASTAD_LANE_COS, FASTAD_LANE_TANH
+        FASTAD_BY_ONE, FASTAD_BY_MINUS_ONE, FASTAD_BY_SLOT, FASTAD_BY_PARTIAL, FASTAD_BY_SLOTS, FASTAD_BY_SPECIAL
+
+    ctypedef struct FastadLaneBlock:
+        double* v
+        double* w
+        int lanes
+        const FastadLaneSpecial* specials
+        const FastadLaneGuard* guards
+        double (*rounded)(double v, int how) noexcept nogil
+        double failed[32]
+        double found[32]
+
+    ctypedef struct FastadLaneKernels:
+        int (*forward)(const FastadLaneStep* steps, int64_t n, FastadLaneBlock* block) noexcept nogil
+        void (*reverse)(const FastadLaneReverse* steps, int64_t n, const FastadLaneBlock* block, int careful) noexcept nogil
+        int (*function)(const char* name, const double* x, double* result, int n) noexcept nogil
+        const uint8_t (*forms)[2]
+        const uint8_t (*needs)[2]
+
+    const FastadLaneKernels* fastad_lane_kernels(int level) noexcept nogil
+
+cdef enum:
+    ZERO_PARTIAL = 255
+    ALIGNMENT = 64
+    STRETCH = 1 << 16          # steps after which signals are looked for
+    CACHE = 320 << 10          # bytes of a workspace that stay near the processor
+
+cdef const FastadLaneKernels* kernels = fastad_lane_kernels(current_level())
+
+
+cdef void* checked(void* memory) except NULL:
+    if memory == NULL:
+        raise MemoryError("no memory for a program on many points")
+    return memory
+
+
+@cython.final
+cdef class Lanes:
+    """A scalar path as steps on lanes; made by `lowered`."""
+
+    def __dealloc__(self):
+        free(self.steps)
+        free(self.back)
+        free(self.specials)
+        free(self.expected)
+        free(self.constants)
+        free(self.shared)
+        free(self.loads)
+        free(self.gradients)
+        free(self.outputs)
+
+    @property
+    def width(self):
+        """How many points fit a block whose workspace stays near the processor."""
+        cdef int64_t lanes = FASTAD_MAX_LANES
+        while lanes > FASTAD_LANES_STEP and (self.slots + self.adjoints) * 8 * lanes > CACHE:
+            lanes //= 2
+        return lanes
+
+
+include "lane_lowering.pxi"
+
+
+# ---- running -----------------------------------------------------------------------------------------------------------------
+
+cdef struct Column:            # where the numbers of one slot are, point by point
+    int32_t slot
+    char* data
+    int64_t stride             # bytes
+
+
+@cython.final
+cdef class Points:
+    """Where the inputs of many points are and where their results go.
+
+    inputs, results, gradients   (address, bytes from one point to the next) per input, result and differentiated input; the caller
+                                 keeps the arrays alive. None where there is nothing, address 0 of a result that is not wanted.
+    """
+
+    cdef readonly Lanes lanes
+    cdef Column* columns        # those of loads, then results, then gradients
+    cdef Column* shared
+    cdef int64_t results, total
+    cdef public bint stopping   # another thread has been interrupted
+
+    def __cinit__(self, Lanes lanes, list inputs, list results, dict gradients):
+        cdef int64_t k
+        cdef Port* port
+        self.lanes = lanes
+        self.columns = <Column*>checked(malloc((lanes.load_count + lanes.output_count + lanes.gradient_count + 1) * sizeof(Column)))
+        self.shared = <Column*>checked(malloc((lanes.shared_count + 1) * sizeof(Column)))
+        for k in range(lanes.shared_count):
+            port = &lanes.shared[k]
+            self.shared[k] = column_of(port, inputs)
+        for k in range(lanes.load_count):
+            self.columns[k] = column_of(&lanes.loads[k], inputs)
+        self.results = k = lanes.load_count
+        for place, result in enumerate(results):
+            if result is not None and lanes.outputs[<int64_t>place] >= 0:
+                self.columns[k] = Column(lanes.outputs[<int64_t>place], <char*><size_t>result[0], result[1])
+                k += 1
+        self.total = k
+        for k in range(lanes.gradient_count):
+            port = &lanes.gradients[k]
+            address, stride = gradients[port.leaf]
+            self.columns[self.total + k] = Column(port.slot, <char*><size_t>address + 8 * port.element, stride)
+
+    def __dealloc__(self):
+        free(self.columns)
+        free(self.shared)
+
+
+cdef Column column_of(const Port* port, list inputs) except *:
+    if port.leaf < 0:
+        return Column(port.slot, <char*>port.at, 0)
+    address, stride = inputs[port.leaf]
+    return Column(port.slot, <char*><size_t>address + 8 * port.element, stride)
+
+
+@cython.final
+cdef class Worker:
+    """A workspace for blocks of points; one per thread."""
+
+    cdef Points points
+    cdef double* memory
+    cdef FastadLaneBlock block
+    cdef const FastadLaneStep* steps
+    cdef const FastadLaneReverse* back
+    cdef const Column* loads
+    cdef const Column* results
+    cdef const Column* gradients
+    cdef int64_t step_count, back_count, load_count, result_count, gradient_count
+    cdef int32_t seed
+
+    def __cinit__(self, Points points, int width=0):
+        cdef Lanes lanes = points.lanes
+        cdef size_t doubles
+        self.points = points
+        self.block.lanes = width or lanes.width
+        if self.block.lanes > FASTAD_MAX_LANES or self.block.lanes % FASTAD_LANES_STEP:
+            raise ValueError(f"lanes must be a multiple of {FASTAD_LANES_STEP} up to {FASTAD_MAX_LANES}, not {width}")
+        doubles = (lanes.slots + lanes.adjoints) * self.block.lanes
+        self.memory = <double*>checked(malloc(doubles * sizeof(double) + ALIGNMENT))
+        self.block.v = <double*>(<size_t>self.memory + (ALIGNMENT - <size_t>self.memory % ALIGNMENT))
+        self.block.w = self.block.v + lanes.slots * self.block.lanes
+        self.block.specials, self.block.guards, self.block.rounded = lanes.specials, lanes.expected, rounded
+        self.steps, self.step_count, self.back, self.back_count = lanes.steps, lanes.step_count, lanes.back, lanes.back_count
+        self.loads, self.load_count = points.columns, lanes.load_count
+        self.results, self.result_count = points.columns + points.results, points.total - points.results
+        self.gradients, self.gradient_count, self.seed = points.columns + points.total, lanes.gradient_count, lanes.seed
+        self.fill(lanes)
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    cdef void fill(self, Lanes lanes) noexcept:
+        """Sets what stays: constants and what is the same for all points."""
+        cdef int64_t k
+        cdef int l
+        for k in range(lanes.constant_count):
+            for l in range(self.block.lanes):
+                self.block.v[k * self.block.lanes + l] = lanes.constants[k]
+        for k in range(lanes.shared_count):
+            for l in range(self.block.lanes):
+                self.block.v[self.points.shared[k].slot * self.block.lanes + l] = (<double*>self.points.shared[k].data)[0]
+
+    def stop(self):
+        """Makes `run` in another thread raise KeyboardInterrupt when it next looks."""
+        self.points.stopping = True
+
+    def run(self, size_t rows, int64_t start, int64_t stop, size_t failed, size_t found):
+        """Runs the points numbered rows[start] to rows[stop - 1] (with rows 0: start to stop - 1).
+
+        For each of them `failed` (int32) gets the number of the guard it fails at first, -1 where none does and the results are
+        written, and `found` (float64) what was found there.
+        """
+        cdef int64_t at = start
+        with nogil:
+            while at < stop:
+                self.one_block(<int64_t*>rows, at, stop, <int32_t*>failed, <double*>found)
+                at += self.block.lanes
+
+    cdef int one_block(self, const int64_t* rows, int64_t start, int64_t stop, int32_t* failed, double* found) except -1 nogil:
+        cdef int64_t[32] numbers
+        cdef int l, count = <int>min(<int64_t>self.block.lanes, stop - start)
+        for l in range(self.block.lanes):
+            # Lanes without a point of their own repeat the last one's.
+            numbers[l] = start + min(l, count - 1)
+            if rows != NULL:
+                numbers[l] = rows[numbers[l]]
+            self.block.failed[l] = INFINITY if l < count else -1.0
+        self.load(numbers)
+        if self.forward():
+            self.store(self.results, self.result_count, self.block.v, numbers)
+            if self.gradient_count:
+                self.reverse()
+                self.store(self.gradients, self.gradient_count, self.block.w, numbers)
+        for l in range(count):
+            failed[start + l] = -1 if self.block.failed[l] == INFINITY else <int32_t>self.block.failed[l]
+            found[start + l] = self.block.found[l]
+        return 0
+
+    cdef int pause(self) except -1 with gil:
+        """Between stretches of a long path: an interrupt comes out."""
+        PyErr_CheckSignals()
+        if self.points.stopping:
+            raise KeyboardInterrupt
+        return 0
+
+    cdef int forward(self) except -1 nogil:
+        """0 if no point is left."""
+        cdef int64_t at = 0
+        while True:
+            if not kernels.forward(self.steps + at, min(<int64_t>STRETCH, self.step_count - at), &self.block):
+                return 0
+            at += STRETCH
+            if at >= self.step_count:
+                return 1
+            self.pause()
+
+    cdef int reverse(self) except -1 nogil:
+        """Adjoints of the inputs. Products are plain at first: where zero had to win over infinity or NaN, a result is NaN."""
+        cdef const double* w
+        cdef int64_t k, at
+        cdef int l, careful, bad
+        for careful in range(2):
+            for l in range(self.block.lanes):
+                self.block.w[self.seed * self.block.lanes + l] = 1.0
+            at = 0
+            while at < self.back_count:
+                kernels.reverse(self.back + at, min(<int64_t>STRETCH, self.back_count - at), &self.block, careful)
+                at += STRETCH
+                if at < self.back_count:
+                    self.pause()
+            bad = 0
+            for k in range(self.gradient_count):
+                w = self.block.w + self.gradients[k].slot * self.block.lanes
+                for l in range(self.block.lanes):
+                    bad |= w[l] != w[l]
+            if not bad:
+                break
+        return 0
+
+    cdef void load(self, const int64_t* numbers) noexcept nogil:
+        cdef const Column* column
+        cdef double* v
+        cdef int64_t k
+        cdef int l
+        for k in range(self.load_count):
+            column = &self.loads[k]
+            v = self.block.v + column.slot * self.block.lanes
+            for l in range(self.block.lanes):
+                v[l] = (<const double*>(column.data + numbers[l] * column.stride))[0]
+
+    cdef void store(self, const Column* columns, int64_t count, const double* values, const int64_t* numbers) noexcept nogil:
+        cdef const double* x
+        cdef int64_t k
+        cdef int l
+        for k in range(count):
+            x = values + columns[k].slot * self.block.lanes
+            for l in range(self.block.lanes):
+                if self.block.failed[l] == INFINITY:
+                    (<double*>(columns[k].data + numbers[l] * columns[k].stride))[0] = x[l]
+
+
+def function_on(name, size_t x, size_t result, int n):
+    """Applies the vectorised "exp", "log", "sin", "cos" or "tanh" to n numbers at an address."""
+    if not kernels.function(name.encode(), <const double*>x, <double*>result, n):
+        raise ValueError(f"there is no vectorised {name}")

@@ -288,9 +288,12 @@ cdef object compare_recorded(CTape* t, Active x, y, int op):
     """A comparison on a tape that is recorded for replay; of arrays it is recorded as they are."""
     cdef int32_t a = own_slot(t, x)
     cdef int32_t b
-    if _compare_hook is not None and hasattr(y, "__array_ufunc__") and getattr(y, "ndim", 0):
+    cdef bint simple = PyFloat_CheckExact(y) or type(y) is Active
+    if not simple and _compare_hook is not None and hasattr(y, "__array_ufunc__") and getattr(y, "ndim", 0):
         return _compare_hook(x, y, op)
-    if isinstance(y, int) and not -2**53 <= y <= 2**53 or isinstance(y, complex) or not isinstance(y, (int, float, Active)):
+    if simple:
+        pass
+    elif isinstance(y, int) and not -2**53 <= y <= 2**53 or isinstance(y, complex) or not isinstance(y, (int, float, Active)):
         # Not exactly a float, or no number at all.
         return PyObject_RichCompare(leaving(x, AS_IT_IS), y, op)
     b = lift(t, y)

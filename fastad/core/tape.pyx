@@ -205,6 +205,19 @@ cdef class Tape:
             for i in range(self.c.n):
                 self.c.places[i] = -1
 
+    @property
+    def has_places(self):
+        """Whether the user's places are noted, or were looked for."""
+        return self.c.places != NULL
+
+    def take_places(self, Tape other, int64_t n):
+        """Takes the places of the first n instructions from a tape on which these are the same; of the others none are known."""
+        self.note_places()
+        n = min(n, self.c.n, other.c.n)
+        if other.c.places != NULL:
+            memcpy(self.c.places, other.c.places, n * sizeof(int64_t))
+            self.codes = list(other.codes)
+
     def place(self, int64_t i):
         """(code object, offset of its instruction) that wrote instruction i; None where that is not known."""
         if not 0 <= i < self.c.n:

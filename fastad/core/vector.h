@@ -1,8 +1,5 @@
 /* Loops of the reverse sweep over arrays, which the compiler vectorises: an instruction set is chosen when the library is loaded,
  * where the platform can do that. Every lane does what the plain loop does, so results do not depend on it.
- *
- * Sine and cosine: reduction by multiples of pi/2 in three parts (Cody and Waite 1980), then the polynomials that fdlibm uses on [-pi/4, pi/4];
- * within 2 ulp of the exact result for |x| <= FASTAD_REDUCIBLE, and the C library's result beyond.
  */
 #ifndef FASTAD_VECTOR_H
 #define FASTAD_VECTOR_H
@@ -10,6 +7,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#include "fastad/core/transcendental.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__) && !defined(FASTAD_DEBUG)
 /* AVX-512 is for long arrays: on short ones the processor's change of gear costs more than it gains. */
@@ -19,49 +17,6 @@
 #define FASTAD_CLONES
 #define FASTAD_LONG_CLONES
 #endif
-#if defined(__GNUC__)
-#define FASTAD_ALWAYS_INLINE inline __attribute__((always_inline))
-#else
-#define FASTAD_ALWAYS_INLINE inline
-#endif
-
-#define FASTAD_REDUCIBLE 1e5
-
-/* Quarter turns before the sine is taken: 0 gives sin(x), 1 gives cos(x). */
-static FASTAD_ALWAYS_INLINE void fastad_sines(const double *x, double *result, int n, int64_t turns) {
-    /* Added and subtracted again, this rounds to a whole number, which then stands in the low bits. */
-    const double shift = 6755399441055744.0;
-    /* pi/2 in parts of 33 bits, so that their products with the number of turns are exact. */
-    const double part1 = 1.57079632673412561417e+00, part2 = 6.07710050630396597660e-11, part3 = 2.02226624879595063154e-21;
-    int i, far = 0;
-    for (i = 0; i < n; i++) {
-        double a = x[i];
-        double shifted = a * 0.63661977236758134308 + shift;
-        double k = shifted - shift;
-        double r = ((a - k * part1) - k * part2) - k * part3;
-        double z = r * r;
-        double s = r + r * z * (-1.66666666666666324348e-01 + z * (8.33333333332248946124e-03 + z * (-1.98412698298579493134e-04
-                 + z * (2.75573137070700676789e-06 + z * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10)))));
-        double c = 1.0 - 0.5 * z + z * z * (4.16666666666666019037e-02 + z * (-1.38888888888741095749e-03
-                 + z * (2.48015872894767294178e-05 + z * (-2.75573143513906633035e-07 + z * (2.08757232129817482790e-09
-                 + z * -1.13596475577881948265e-11)))));
-        int64_t quadrant, odd;
-        uint64_t bits, sine_bits, cosine_bits;
-        memcpy(&quadrant, &shifted, 8);
-        quadrant += turns;
-        memcpy(&sine_bits, &s, 8);
-        memcpy(&cosine_bits, &c, 8);
-        odd = -(quadrant & 1);
-        bits = (sine_bits & ~(uint64_t)odd) | (cosine_bits & (uint64_t)odd);
-        bits ^= (uint64_t)(quadrant & 2) << 62;
-        memcpy(&result[i], &bits, 8);
-    }
-    for (i = 0; i < n; i++) far |= !(fabs(x[i]) <= FASTAD_REDUCIBLE);
-    if (far)
-        for (i = 0; i < n; i++)
-            if (!(fabs(x[i]) <= FASTAD_REDUCIBLE)) result[i] = turns ? cos(x[i]) : sin(x[i]);
-}
-
 FASTAD_CLONES static void fastad_sines_of_few(const double *x, double *result, int n, int64_t turns) {
     fastad_sines(x, result, n, turns);
 }

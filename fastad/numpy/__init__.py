@@ -12,13 +12,17 @@ from typing import Any
 import numpy as _numpy
 
 from ._creation import (
-    array, asanyarray, asarray, asarray_chkfinite, ascontiguousarray, asfortranarray, empty, empty_like, eye, fromiter, full,
-    full_like, identity, ones, ones_like, require, zeros, zeros_like,
+    array as array, asanyarray as asanyarray, asarray as asarray, asarray_chkfinite as asarray_chkfinite,
+    ascontiguousarray as ascontiguousarray, asfortranarray as asfortranarray, empty as empty, empty_like as empty_like,
+    eye as eye, fromiter as fromiter, full as full, full_like as full_like, identity as identity, ones as ones,
+    ones_like as ones_like, require as require, zeros as zeros, zeros_like as zeros_like,
 )
 from ._creation import arange as arange
 from ._delegation import found as _found
 from ._delegation import names as _names
-from ._elements import c_, isscalar, ndenumerate, r_, vectorize
+from ._elements import (
+    c_ as c_, isscalar as isscalar, ndenumerate as ndenumerate, r_ as r_, vectorize as vectorize,
+)
 
 _SUBMODULES = ("fft", "linalg", "random")
 

@@ -1,6 +1,7 @@
 """NumPy's functions that make arrays, also of active values and to be filled with them."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy
@@ -14,7 +15,7 @@ from ..errors import TraceError, user_line
 _NO_COPY = "Unable to avoid copy while creating an array as requested."
 
 
-def _replaces(function):
+def _replaces(function: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Names and documents a function as the one of NumPy that it stands for."""
     return functools.wraps(function, assigned=("__name__", "__qualname__", "__doc__"), updated=())
 
@@ -57,7 +58,7 @@ def asanyarray(a, dtype=None, order=None, *, copy=None, **options):
     return numpy.asanyarray(a, dtype, order, copy=copy, **options)
 
 
-def _contiguous(function):
+def _contiguous(function: Any) -> Callable[..., Any]:
     @_replaces(function)
     def call(a, dtype=None, **options):
         if scalar.tracing() and holds_active(a):
@@ -67,8 +68,8 @@ def _contiguous(function):
 
 
 # The memory order of active arrays is not the caller's to choose.
-ascontiguousarray = _contiguous(numpy.ascontiguousarray)
-asfortranarray = _contiguous(numpy.asfortranarray)
+ascontiguousarray: Callable[..., Any] = _contiguous(numpy.ascontiguousarray)
+asfortranarray: Callable[..., Any] = _contiguous(numpy.asfortranarray)
 
 
 @_replaces(numpy.asarray_chkfinite)
@@ -108,7 +109,7 @@ def _fillable(result):
     return result
 
 
-def _filled_later(function):
+def _filled_later(function: Any) -> Callable[..., Any]:
     """A function that makes an array for others to fill; active whole numbers are lengths."""
     @_replaces(function)
     def call(*args, **kwargs):
@@ -119,14 +120,14 @@ def _filled_later(function):
     return call
 
 
-zeros = _filled_later(numpy.zeros)
-ones = _filled_later(numpy.ones)
-empty = _filled_later(numpy.empty)
-eye = _filled_later(numpy.eye)
-identity = _filled_later(numpy.identity)
-zeros_like = _filled_later(numpy.zeros_like)
-ones_like = _filled_later(numpy.ones_like)
-empty_like = _filled_later(numpy.empty_like)
+zeros: Callable[..., Any] = _filled_later(numpy.zeros)
+ones: Callable[..., Any] = _filled_later(numpy.ones)
+empty: Callable[..., Any] = _filled_later(numpy.empty)
+eye: Callable[..., Any] = _filled_later(numpy.eye)
+identity: Callable[..., Any] = _filled_later(numpy.identity)
+zeros_like: Callable[..., Any] = _filled_later(numpy.zeros_like)
+ones_like: Callable[..., Any] = _filled_later(numpy.ones_like)
+empty_like: Callable[..., Any] = _filled_later(numpy.empty_like)
 
 
 @_replaces(numpy.full)

@@ -56,8 +56,8 @@ class _Joined:
         return 0
 
 
-r_ = _Joined(numpy.r_)
-c_ = _Joined(numpy.c_)
+r_: _Joined = _Joined(numpy.r_)
+c_: _Joined = _Joined(numpy.c_)
 
 
 class vectorize(numpy.vectorize):

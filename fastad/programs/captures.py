@@ -2,8 +2,8 @@
 
 Numbers and objects are compared by identity before every replay; one that was rebound makes the program record anew. Followed are
 the functions that the function calls by such names, and the attributes and entries of the user's objects, lists, tuples, dicts
-and sets, at any depth; libraries are left out. The elements of arrays are not compared: those that take part in active
-arithmetic are read live.
+and sets, at any depth; libraries are left out. The elements of arrays are compared with what they were: those that take part in
+active arithmetic are read live, but plain work may have made a number or a decision of them.
 """
 
 import collections
@@ -15,13 +15,13 @@ import operator
 import random
 import sys
 import types
-import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from ..errors import is_library_file
+from .code import Contents
 
 _MISSING = object()
 _LIMIT = 20000         # names and entries looked at; what is beyond is not watched
@@ -51,6 +51,7 @@ class Captures:
             self._visit_contents(argument, True)
         if f is not None:
             self._visit_callable(f)
+        self.contents = Contents(self._arrays)      # their elements
 
     def changed(self) -> bool:
         """Whether something was rebound."""
@@ -64,10 +65,6 @@ class Captures:
         """Takes lists that have only grown as they are now: called when the function has been recorded, which may keep a log."""
         for contents in self._contents:
             contents.settle()
-
-    def checksums(self) -> list[int]:
-        """A number for each array, to see whether the function writes into it."""
-        return [zlib.crc32(np.ascontiguousarray(x).data) if x.size else 0 for x in self._arrays]
 
     def replace_generators(self, stand_in: Callable[[Any], Any]) -> Callable[[], None] | None:
         """Puts `stand_in(generator)` where generators are; returns what puts them back."""
@@ -378,8 +375,10 @@ def _is_data(value):
     return _is_data_type(type(value)) and not isinstance(value, types.FunctionType)
 
 
+@functools.lru_cache(1024)
 def _chains(code):
     """Names that a code object reads, each with the attributes read of it: [("global", "config"), "rate"]."""
+    found: list[list[Any]] = []
     chain: list[Any] = []
     for step in dis.get_instructions(code):
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
@@ -394,7 +393,8 @@ def _chains(code):
         else:
             new = None
         if chain:
-            yield chain
+            found.append(chain)
         chain = [new] if new is not None else []
     if chain:
-        yield chain
+        found.append(chain)
+    return found

@@ -26,9 +26,12 @@ from numpy cimport (
 from fastad.arrays.active cimport Operand, Record
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
+from fastad.core.lanes cimport Check, Path, lowered
 from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row, watching
-from fastad.core.lanes cimport LANES, reverse_lanes, reverse_tangent_lanes, tangent_lanes
-from fastad.core.schedule cimport Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, run_reverse_tangent, run_tangent, schedule_of
+from fastad.core.schedule cimport (
+    Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, run_reverse_tangent, run_tangent, schedule_of,
+)
+from fastad.core.seeds cimport LANES, reverse_lanes, reverse_tangent_lanes, tangent_lanes
 from fastad.core.sweeps cimport (
     give_back, reverse_sweep, reverse_tangent_sweep, tangent_sweep, zeros,
 )
@@ -42,7 +45,8 @@ import math
 import numpy as np
 
 from fastad.arrays.active import (
-    AddAt, Assign, Call, Constant, Copy, Elementwise, Guard, RunValues, Selection, SpecialElementwise, Total, Tracked,
+    AddAt, Assign, Call, Constant, Copy, Elementwise, Guard, ProgramCall, RunValues, Selection, SpecialElementwise, Total, Tracked,
+    forget_values,
 )
 
 from fastad.arrays.functions import converted
@@ -53,6 +57,7 @@ cnp.import_array()
 include "../core/generated/value.pxi"
 include "kernels.pxi"
 include "lowering.pxi"
+include "guards.pxi"
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(type subtype, cnp.dtype descr, int nd, const cnp.npy_intp* dims, const cnp.npy_intp* strides,
@@ -91,22 +96,13 @@ cdef struct Leaf:
     int32_t order           # among the scalars
 
 
-cdef struct Check:          # a guard, in few bytes: there may be as many as instructions
-    int32_t place           # it stands before the instruction there
-    int32_t a
-    int32_t b
-    uint8_t op
-    uint8_t expected        # of a comparison; another number is on the tape
-
-
 cdef struct Window:         # a stretch of instructions, and the guards in it
     int64_t end             # place
     bint stops              # behind it is an instruction that guards must not pass: an array instruction or a put
     int32_t first           # of its guards
-    int32_t less            # how many of each kind
-    int32_t less_equal
-    int32_t equal
-    int32_t value
+    int32_t last            # behind them
+    int32_t[6] counts       # how many of each kind there are: those that were less, not less, less or equal ...
+    bint by_itself          # one of them is no comparison, and so they are looked at one by one
 
 
 cdef struct CodeView:       # what the interpreter reads of a Code
@@ -117,9 +113,7 @@ cdef struct CodeView:       # what the interpreter reads of a Code
     const int32_t* check_origins
     const double* recorded          # values on the tape
     const Window* windows
-    const int32_t* a
-    const int32_t* b
-    const uint8_t* expected
+    const int32_t* pairs
 
 
 @cython.final
@@ -146,9 +140,7 @@ cdef class Code:
     cdef int32_t* check_origins          # their instructions on the tape
     cdef Window* windows
     cdef int64_t window_count
-    cdef int32_t* sorted_a               # the guards' operands once more, by kind within each window
-    cdef int32_t* sorted_b
-    cdef uint8_t* sorted_expected
+    cdef int32_t* pairs                  # the guards' operands once more, by kind within each window
     cdef bint lends                      # a replay may read the caller's arrays where they are: it is over when the call is
     cdef readonly bint pauses            # replays stop at `start`, and what is behind may run several times
     cdef readonly int64_t chains         # kernels that are several made one
@@ -168,6 +160,7 @@ cdef class Code:
     cdef list refreshed                  # (number, array): copied in at the start of each replay
     cdef readonly list pool              # workspaces that no call uses, shared with the paths beside it and what is behind them
     cdef readonly dict others            # by guard: the Code that goes on with the other outcome of a yes-or-no decision
+    cdef readonly bint forgotten         # the tape has no values of arrays: derivatives are recorded at those of another run
     cdef readonly bint scalars_only      # no array instruction: numeric sweeps serve for derivatives
     cdef public bint draws
     cdef public bint is_number           # the result of the path is one number or array, which changes
@@ -234,9 +227,7 @@ cdef class Code:
         free(self.checks)
         free(self.check_origins)
         free(self.windows)
-        free(self.sorted_a)
-        free(self.sorted_b)
-        free(self.sorted_expected)
+        free(self.pairs)
 
     cdef int arrange(self) except -1:
         """Sets the guards apart from the instructions."""
@@ -246,10 +237,8 @@ cdef class Code:
             checks += OP_GUARD_LESS <= t.opcode[i] <= OP_GUARD_VALUE
         self.short = self.n < SHORT
         self.checks, self.check_origins = <Check*>malloc((checks + 1) * sizeof(Check)), <int32_t*>malloc((checks + 1) * sizeof(int32_t))
-        self.sorted_a, self.sorted_b = <int32_t*>malloc((checks + 1) * sizeof(int32_t)), <int32_t*>malloc((checks + 1) * sizeof(int32_t))
-        self.sorted_expected = <uint8_t*>malloc(checks + 1)
-        if self.checks == NULL or self.check_origins == NULL or self.sorted_a == NULL or self.sorted_b == NULL \
-                or self.sorted_expected == NULL:
+        self.pairs = <int32_t*>malloc(2 * (checks + 1) * sizeof(int32_t))
+        if self.checks == NULL or self.check_origins == NULL or self.pairs == NULL:
             raise MemoryError(f"no memory for a program of {self.n} instructions")
         self.c = t[0]
         if checks:
@@ -288,18 +277,23 @@ cdef class Code:
 
     cdef void sort_checks(self, Window* w, int32_t end) noexcept:
         """Lists the guards of a window by kind."""
-        cdef int32_t k, n = w.first
-        cdef int op
-        for op in range(OP_GUARD_LESS, OP_GUARD_VALUE + 1):
-            for k in range(w.first, end):
-                if self.checks[k].op == op:
-                    self.sorted_a[n], self.sorted_b[n] = self.checks[k].a, self.checks[k].b
-                    self.sorted_expected[n] = self.checks[k].expected
-                    n += 1
-                    w.less += op == OP_GUARD_LESS
-                    w.less_equal += op == OP_GUARD_LESS_EQUAL
-                    w.equal += op == OP_GUARD_EQUAL
-                    w.value += op == OP_GUARD_VALUE
+        cdef int32_t k
+        cdef int kind
+        cdef int32_t[6] at
+        w.last = end
+        for k in range(w.first, end):
+            if self.checks[k].op == OP_GUARD_VALUE:
+                w.by_itself = True
+            else:
+                w.counts[kind_of(&self.checks[k])] += 1
+        at[0] = w.first
+        for kind in range(1, 6):
+            at[kind] = at[kind - 1] + w.counts[kind - 1]
+        for k in range(w.first, end):
+            if self.checks[k].op != OP_GUARD_VALUE:
+                kind = kind_of(&self.checks[k])
+                self.pairs[2 * at[kind]], self.pairs[2 * at[kind] + 1] = self.checks[k].a, self.checks[k].b
+                at[kind] += 1
 
     cdef int set_apart(self) except -1:
         """Copies the instructions without the guards."""
@@ -343,7 +337,7 @@ cdef class Code:
     cdef CodeView view(self) noexcept nogil:
         cdef CodeView view
         view.t, view.kernels, view.counts, view.checks, view.windows = &self.c, self.kernels, self.counts, self.checks, self.windows
-        view.a, view.b, view.expected = self.sorted_a, self.sorted_b, self.sorted_expected
+        view.pairs = self.pairs
         view.check_origins, view.recorded = self.check_origins, self.tape.c.v
         return view
 
@@ -445,6 +439,14 @@ cdef class Code:
             self.offsets[number] = self.room(size, spare)
             ends.setdefault(last, []).append((size, self.offsets[number]))
         return 0
+
+    def forget(self, int64_t limit):
+        """Lets go of the values of the run that was recorded if its arrays are more than so many bytes."""
+        cdef int64_t total = 0
+        for shape, dtype in self.tape.storages:
+            total += bytes_of(shape, dtype)
+        if total > limit:
+            self.forgotten = forget_values(self.tape)
 
     cdef int give(self, Fusion fusion) except -1:
         """Finds the results that are written where they leave: not those that another path may have begun."""
@@ -583,6 +585,13 @@ def name_of(record):
     function = getattr(record, "function", None) or (record.rule.function if type(record) is Call else getattr(record, "ufunc", None))
     return getattr(function, "__name__", None) or {Copy: "copy", Assign: "assign", Total: "sum", Selection: "getitem", Guard: "guard",
                                                   AddAt: "add.at"}.get(type(record), type(record).__name__.lower())
+
+
+cdef object outs_of(record):
+    """The storage of the result of an array instruction, -1 for a scalar slot, or a nesting of them."""
+    if type(record) is Call or type(record) is Tracked or type(record) is ProgramCall:
+        return record.outs
+    return (<Record>record).out
 
 
 # ---- a workspace ---------------------------------------------------------------------------------------------------------------
@@ -747,8 +756,7 @@ cdef class Workspace:
             return 1 if result else 0
         if type(record) is Assign or type(record) is AddAt:
             return 1
-        outs = record.outs if type(record) is Call or type(record) is Tracked else (<Record>record).out
-        if self.store(outs, result, i):
+        if self.store(outs_of(record), result, i):
             return 1
         self.found = shapes_found(result)
         return 0
@@ -839,34 +847,33 @@ cdef struct Position:
     int64_t window         # the one it is in
 
 
+cdef inline int kind_of(const Check* check) noexcept nogil:
+    """Place among fastad_fails."""
+    return 2 * (check.op - OP_GUARD_LESS) + (not check.expected)
+
+
 cdef bint all_hold(const CodeView* code, const Window* w, const double* v) noexcept nogil:
     """Whether all guards of a window hold."""
-    cdef const int32_t* a = code.a + w.first
-    cdef const int32_t* b = code.b + w.first
-    cdef const uint8_t* expected = code.expected + w.first
-    cdef int32_t k, n
-    cdef int failed = 0
-    n = w.less
-    for k in range(n):
-        failed |= (v[a[k]] < v[b[k]]) ^ expected[k]
-    a, b, expected, n = a + n, b + n, expected + n, w.less_equal
-    for k in range(n):
-        failed |= (v[a[k]] <= v[b[k]]) ^ expected[k]
-    a, b, expected, n = a + n, b + n, expected + n, w.equal
-    for k in range(n):
-        failed |= (v[a[k]] == v[b[k]]) ^ expected[k]
-    return not failed and w.value == 0
+    cdef const int32_t* pairs = code.pairs + 2 * w.first
+    cdef int kind
+    if w.by_itself:
+        return False
+    for kind in range(6):
+        if w.counts[kind]:
+            if fastad_fails[kind](v, pairs, w.counts[kind]):
+                return False
+            pairs += 2 * w.counts[kind]
+    return True
 
 
 cdef bint checked(const CodeView* code, const Window* w, const double* v, Position* at) noexcept nogil:
     """Whether the guards of a window hold from number at.check on; goes on to the next window's or the first that does not."""
-    cdef int32_t last = w.first + w.less + w.less_equal + w.equal + w.value
     if at.check != w.first or not all_hold(code, w, v):
-        while at.check < last:
+        while at.check < w.last:
             if not holds(code, at.check, v):
                 return False
             at.check += 1
-    at.check = last
+    at.check = w.last
     return True
 
 
@@ -1144,7 +1151,7 @@ def outcome_recorded(Code code, int64_t i):
         record = code.tape.records[t.a[i]]
         if type(record) is Guard:
             return record.expected.tobytes()
-        return shapes_recorded(code.tape, record.outs if type(record) is Call or type(record) is Tracked else (<Record>record).out)
+        return shapes_recorded(code.tape, outs_of(record))
     return t.v[i].hex() if op == OP_GUARD_VALUE else bool(t.v[i])
 
 
@@ -1175,8 +1182,7 @@ cdef bint same_record(Tape one, Tape other, int32_t k) except -1:
     if type(p) is Constant:
         return (p.origin is None) == (q.origin is None) and (p.origin is q.origin if p.origin is not None else
                                                              p.value.tobytes() == q.value.tobytes())
-    outs = p.outs if type(p) is Call or type(p) is Tracked else p.out
-    return shapes_recorded(one, outs) == shapes_recorded(other, q.outs if type(q) is Call or type(q) is Tracked else q.out)
+    return shapes_recorded(one, outs_of(p)) == shapes_recorded(other, outs_of(q))
 
 
 def tape_with(cnp.uint8_t[::1] opcode, int32_t[::1] a, int32_t[::1] b, double[::1] v, int64_t[::1] places, list records, list storages,
@@ -1241,7 +1247,10 @@ cdef object leaf_value(Workspace ws, x):
     return ws.v[ws.code.place(<int64_t>x)]
 
 
+include "contents.pxi"
 include "scheduled.pxi"
 include "seeds.pxi"
 include "shortcut.pxi"
 include "onestep.pxi"
+include "rows.pxi"
+include "looping.pxi"

@@ -85,7 +85,7 @@ cdef class OneStep:
             return True
         if type(record) is Assign or type(record) is AddAt:
             return True
-        return self.store(record.outs if type(record) is Call or type(record) is Tracked else record.out, result, i)
+        return self.store(outs_of(record), result, i)
 
     cdef bint store(self, outs, result, int64_t i) except -1:
         """Puts a result where it belongs; False if it has another shape or type than it was recorded with."""

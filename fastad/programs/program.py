@@ -9,8 +9,9 @@ import functools
 import os
 import pickle
 import threading
+import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -19,16 +20,21 @@ from .. import leaves as _leaves
 from ..core import scalar
 from ..errors import FormatError, GuardError, TraceError
 from ..pytrees import NUMBER, flatten, unflatten, unflatten_derivatives
+from . import calls
 from .captures import Captures
 from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, first_difference, outcome_recorded, values_noted
 from .draws import Streams
-from .recording import derive, record_path
+from .recording import derive, note_lines, record_path
 from .signature import Arguments
 
 MAX_INSTANCES = 64       # of a class whose method is a program, for which paths are kept
 MAX_PATHS = 256          # per signature; the one not used for longest makes room
+FORGOTTEN = 1 << 20      # bytes of arrays from which on a path lets go of their values, and a derivative runs it once more for them
 FEWEST_SEEDS = 3         # from which a sweep of several at a time is the faster one
 PATIENCE = 64            # misses in a row, or more misses than hits after that, before a signature runs eagerly
+
+
+_SCALARS = (float, scalar.Active)
 
 
 class _RunEagerly(Exception):
@@ -38,14 +44,17 @@ class _RunEagerly(Exception):
 class _Branches:
     """What the recorder keeps with a Code: where it branched off, and what branched off from it."""
 
-    __slots__ = ("parent", "fork", "siblings", "derived", "used")
+    __slots__ = ("parent", "fork", "siblings", "derived", "lanes", "used", "version", "arguments")
 
     def __init__(self):
         self.parent = None                # the Code whose instructions before `fork` are this one's
         self.fork = 0
         self.siblings: dict = {}          # by instruction: {outcome of the guard: Code}
         self.derived: dict = {}           # by kind and inputs: Code
+        self.lanes: dict = {}             # by inputs: Lanes, for maps
         self.used = 0
+        self.version = 0                  # of the elements of captured arrays that it is known to be right for
+        self.arguments: Arguments | None = None     # those it was recorded with, where arrays are captured
 
 
 class Paths:
@@ -54,12 +63,15 @@ class Paths:
     def __init__(self, f, captures, key, kept):
         self.f, self.captures, self.key, self.kept = f, captures, key, kept
         self.held = Captures(None, kept) if kept else None         # what the arguments that are objects hold
+        self.example: Arguments | None = None     # a call of this signature of which all inputs are numbers
         self.codes: list[Code] = []
         self.last: Code | None = None
         self.reason: str | None = None    # why this signature runs eagerly
+        self.called: bool | None = None   # whether a call inside a trace is one instruction; None if that was not asked yet
         self.counts = Counts()
         self.counts.valid = True
         self.clock = 0
+        self.looked = self.version        # of captured arrays, when they were last looked at
         self.lock = threading.Lock()
 
     # ---- replaying ----
@@ -74,8 +86,8 @@ class Paths:
         pause = kind in ("reverse", "tangent", "product")     # what is behind the path waits for seeds
         attempts = 0
         code, recorded = self.last, None
-        if code is None or not code.live_arrays():
-            code = recorded = self.record(arguments, None)
+        if code is None or not code.live_arrays() or not self.is_current(code):
+            code = recorded = self.record(arguments, code)
         while True:
             target = self.code_for(code, kind, differentiated, arguments)
             states = self.generator_states(target, {})
@@ -91,6 +103,15 @@ class Paths:
                 self.generator_states(target, states)
                 replay.switch(target)
                 held = replay.go_on(replay.at, pause)
+            if held and not self.is_current(code):
+                for generator, state in states.values():
+                    generator.bit_generator.state = state
+                attempts += 1
+                if attempts > 3:
+                    self.miss("arrays that it has captured change while it runs")
+                    raise _RunEagerly
+                code = recorded = self.record(arguments, code)
+                continue
             if held:
                 self.last, code.owner.used, self.clock = code, self.clock, self.clock + 1
                 if code is not recorded:
@@ -132,7 +153,7 @@ class Paths:
         found = code.owner.derived.get((kind, differentiated))
         if found is None:
             values = None
-            if self.f is None:
+            if self.f is None or code.forgotten:
                 if arguments is None:
                     return None
                 values = values_noted(code, arguments.leaves)
@@ -147,24 +168,59 @@ class Paths:
                 # The eager transform decides whether that is the user's error.
                 self.give_up(f"its derivative can not be recorded: {error}")
                 raise _RunEagerly from None
+            if code.forgotten:
+                found.forget(0)
             found.is_number, found.value_slot = code.is_number, code.value_slot
             found.owner = (kind, differentiated, code)
             code.owner.derived[kind, differentiated] = found
         return found
 
     def path_for(self, arguments):
-        """The Code of the path that these arguments take, for looking at; also where the function runs eagerly."""
+        """The Code of the path that these arguments take, with lines, for looking at; also where the function runs eagerly."""
         try:
             code, replay = self.run("value", (), arguments)
         except _RunEagerly:
             with scalar.Suspended():
                 return record_path(self.f, arguments, self.captured())
         replay.finish()
+        self.note_lines(code)
         return code
+
+    def note_lines(self, code):
+        """Finds the user's lines of a path that was recorded without them."""
+        if self.f is None or self.example is None or code.tape.has_places:
+            return
+        streams = self.streams()
+        try:
+            with scalar.Suspended():
+                note_lines(code, self.f, self.example, self.captured())
+        finally:
+            streams.restore()
 
     def captured(self):
         """What is known of what f has captured, and of what the arguments hold."""
         return [known for known in (self.captures, self.held) if known is not None]
+
+    @property
+    def version(self):
+        """Counts how often the elements of captured arrays were found to have changed."""
+        return sum([known.contents.version for known in self.captured()])
+
+    def is_current(self, code):
+        """Whether a path is known to be right for captured arrays as they were last looked at."""
+        return code.owner.version == self.version
+
+    def look_at_arrays(self):
+        """Looks whether the elements of captured arrays have changed: what was recorded before is then right only if f, run again,
+        does the same.
+        """
+        for known in self.captured():
+            known.contents.renew()
+        if self.version != self.looked:
+            self.looked = self.version
+            for code in self.codes:
+                for one in (code, *code.owner.derived.values()):
+                    one.others.clear()
 
     def streams(self):
         """The random numbers that f can draw from, as they are."""
@@ -179,7 +235,7 @@ class Paths:
         kind, differentiated, code = target.owner if type(target.owner) is tuple else ("value", (), target)
         other = self.sibling(code, at, outcome) if at < code.n else None
         try:
-            return None if other is None else self.code_for(other, kind, differentiated)
+            return None if other is None or not self.is_current(other) else self.code_for(other, kind, differentiated)
         except _RunEagerly:
             return None
 
@@ -200,19 +256,21 @@ class Paths:
 
     # ---- recording ----
 
-    def record(self, arguments, beside):
+    def record(self, arguments, beside, counted=True):
         """Runs f and adds its path. _RunEagerly if f can not be recorded."""
-        self.miss()
+        if counted:
+            self.miss()
         captured = self.captured()
         if any(known.iterator is not None for known in captured):
             self.give_up("it has captured an iterator, which gives something else each time")
         if self.reason is not None:
             raise _RunEagerly
         streams = Streams(*captured)
-        checksums = [known.checksums() for known in captured]
+        self.look_at_arrays()
+        version = self.version
         try:
             with scalar.Suspended():
-                code = record_path(self.f, arguments, captured, beside)
+                code = record_path(self.f, arguments, captured, beside, not arguments.only_numbers)
         except TraceError as error:
             streams.restore()
             self.give_up(str(error))
@@ -224,12 +282,18 @@ class Paths:
             self.give_up(f"it draws random numbers from {frozen}, which a replay can not; use a numpy.random.Generator that is "
                          "an argument, a variable or an attribute")
             raise _RunEagerly
-        if checksums != [known.checksums() for known in captured]:
+        if not all([known.contents.unchanged() for known in captured]):
             self.give_up("it writes into an array that it has captured, which a replay would not")
             raise _RunEagerly
         for known in captured:
             known.settle()
+        code.forget(FORGOTTEN)
         _prepare(code)
+        code.owner.version = version
+        if any(known.contents.arrays for known in captured):
+            code.owner.arguments = arguments.with_leaves([x.copy() if isinstance(x, np.ndarray) else x for x in arguments.leaves])
+        if self.example is None and arguments.only_numbers:
+            self.example = arguments
         return self.publish(code)
 
     def restore(self, found, last):
@@ -246,12 +310,22 @@ class Paths:
 
     def publish(self, code):
         """Makes a new path known to all threads; the same path if another thread was faster."""
+        from .sameness import same_path
         with self.lock:
             self.counts.recordings += 1
             if not all([known.live_arrays() for known in self.codes]):
                 self.codes = []          # a captured array was resized
             before = self.codes[0] if self.codes else None
             while before is not None:
+                if before.owner.version != code.owner.version:
+                    # Arrays have changed: the path that was known is kept if it is the same again, with those beside it.
+                    for known in self.codes:
+                        if same_path(known, code):
+                            known.owner.version = code.owner.version
+                            self.last = known
+                            return known
+                    self.codes = []
+                    break
                 at = first_difference(before, code)
                 if at < 0:
                     return before
@@ -276,10 +350,7 @@ class Paths:
         parents = {id(code.owner.parent) for code in self.codes}
         free = [code for code in self.codes if id(code) not in parents and code is not self.last]
         if not free:
-            self.codes = [self.last]
-            self.last.owner.parent, self.last.owner.fork, self.last.owner.siblings = None, 0, {}
-            for code in (self.last, *self.last.owner.derived.values()):
-                code.others.clear()
+            self.keep_last()
             return
         oldest = min(free, key=lambda code: code.owner.used)
         self.codes.remove(oldest)
@@ -293,12 +364,38 @@ class Paths:
                 for at in [at for at, other in one.others.items() if id(other) in gone]:
                     del one.others[at]
 
+    def keep_last(self):
+        """Drops all paths but the one taken last."""
+        self.codes = [self.last]
+        self.last.owner.parent, self.last.owner.fork, self.last.owner.siblings = None, 0, {}
+        for code in (self.last, *self.last.owner.derived.values()):
+            code.others.clear()
+
+    def keep_current(self):
+        """Records paths again that may not be right for captured arrays as they are now."""
+        self.look_at_arrays()
+        for code in list(self.codes):
+            if not self.is_current(code) and code.owner.arguments is not None:
+                try:
+                    self.record(code.owner.arguments, code, False)
+                except _RunEagerly:
+                    break
+        with self.lock:
+            if self.last is not None and not self.is_current(self.last):
+                self.codes, self.last = [], None
+            elif not all(map(self.is_current, self.codes)):
+                self.keep_last()
+
     def miss(self, reason=None):
         counts = self.counts
         counts.misses += 1
         counts.in_a_row += 1
         if reason is not None or counts.in_a_row > PATIENCE or (counts.misses > 2 * PATIENCE and counts.misses > counts.replays):
-            self.give_up(reason or f"it took a new path {counts.misses} times in {counts.misses + counts.replays} calls")
+            calls = counts.misses + counts.replays
+            self.give_up(reason or (
+                f"it took a new path {counts.misses} times in {calls} calls" if 2 * self.looked < counts.misses else
+                f"arrays that it has captured had other elements {self.looked} times in {calls} calls; an array that is an argument "
+                "may change each time"))
 
     def give_up(self, reason):
         """From now on the function itself runs."""
@@ -334,7 +431,7 @@ def _generators(code):
 class Program(Replayed):
     """A function that is recorded and replayed; made by `fastad.record`, or without its source by `fastad.load`."""
 
-    is_program = True        # what the transforms ask: they replay it
+    is_program: bool = True        # what the transforms ask: they replay it
 
     def __init__(self, f: Callable[..., Any] | None, fast_math: bool = False):
         self._f = f
@@ -344,6 +441,9 @@ class Program(Replayed):
         self._paths: dict[Any, Paths] = {}
         self._lock = threading.RLock()
         self._bound: dict[int, Program] = {}
+        self._forms: list[Any] = []       # of results, by the numbers that call instructions know them by
+        self._short: set[int] = set()     # numbers of arguments, all scalars, with which it is too short for an instruction
+        self._derivatives: dict[Any, Any] = {}
         self._rebound = 0                 # times in a row that captured values had changed before a single replay
         if f is not None:
             functools.update_wrapper(self, f, updated=())
@@ -365,6 +465,8 @@ class Program(Replayed):
             paths = self._paths.get(arguments.key)
             if paths is not None and paths.held is not None and paths.held.changed():
                 paths = None
+            if paths is not None:
+                paths.look_at_arrays()
             if paths is None:
                 if self._f is None:
                     raise GuardError(f"{self._name} has no source and was not recorded for arguments of these types and shapes; "
@@ -376,10 +478,10 @@ class Program(Replayed):
 
     # ---- value and derivatives ----
 
-    def replay_value(self, args, kwargs):
+    def replay_value(self, args: Any, kwargs: Any) -> Any:
         """A call, in full."""
         if scalar.tracing():
-            return self._source()(*args, **kwargs)
+            return self._inside(*args, **kwargs)
         arguments = Arguments(args, kwargs)
         if scalar.is_watched():
             self._look(arguments, False)
@@ -393,7 +495,7 @@ class Program(Replayed):
         self._remember("value", 0, arguments, paths, code)
         return unflatten(code.structure, leaves)
 
-    def replay_gradient(self, transform, argnums, args, kwargs):
+    def replay_gradient(self, transform: str, argnums: Any, args: Any, kwargs: Any) -> Any:
         """A call of "grad" or "value_and_grad", in full."""
         def eager(f):
             # Each by its own name, which errors tell.
@@ -430,6 +532,23 @@ class Program(Replayed):
         return self._replayed("hvp", range(len(primals)), primals, {}, lambda paths, chosen: _hvp(paths, chosen, tangents),
                               lambda f: transforms.hvp(f, primals, tangents))
 
+    def map(self, *batched: Any, what: str = "value_and_grad", in_axes: Any = 0, argnums: int | Sequence[int] = 0, threads: int = 1,
+            progress: bool = False, **kwargs: Any) -> Any:
+        """The same as calling `what` for every entry along the batch axis of the arguments: its results, each stacked along axis 0.
+
+        batched   arguments whose arrays have one entry per row; an array of one dimension is a float in each row
+        what      "value", "grad", "value_and_grad", "jacobian" or "hessian"
+        in_axes   the batch axis: one for all arguments, or a tuple with an entry per argument, which may be a pytree like the argument;
+                  None for what all rows share, as keyword arguments are
+        threads   how many work at once; results do not depend on it
+        progress  whether to show a bar, by tqdm or rich
+
+        An exception is that of the first row that raises, with its number as a note. ValueError for batches of different lengths, and
+        for results of different shapes.
+        """
+        from .mapping import map_rows
+        return map_rows(self, _Chosen.of, _RunEagerly, batched, what, in_axes, argnums, threads, progress, kwargs)
+
     def _replayed(self, transform, argnums, args, kwargs, replayed, eager=None):
         """What `replayed(paths, chosen arguments)` gives; where there is no program for this call, the eager transform of f."""
         if not scalar.tracing():
@@ -445,14 +564,112 @@ class Program(Replayed):
                     return result
                 except _RunEagerly:
                     pass
+        f = self._source() if not scalar.tracing() else functools.wraps(self, updated=())(lambda *a, **k: self._inside(*a, **k))
         if eager is not None:
-            return eager(self._source())
-        return getattr(transforms, transform)(self._source(), argnums)(*args, **kwargs)
+            return eager(f)
+        return getattr(transforms, transform)(f, argnums)(*args, **kwargs)
+
+    # ---- inside traces ----
+
+    def _inside(self, *args, **kwargs):
+        """A call inside a trace: one instruction, or its function where that does as well."""
+        if self._f is not None and not kwargs and len(args) in self._short and all([type(x) in _SCALARS for x in args]):
+            return self._f(*args)
+        try:
+            return calls.call(self, args, kwargs)
+        except calls.NoCall as reason:
+            if self._f is None:
+                raise GuardError(f"{self._name} has no source, which a call inside another trace needs for {reason}") from None
+            return self._f(*args, **kwargs)
+
+    def _is_called(self, arguments, always):
+        """Whether calls like this one inside a trace are an instruction, `always` if they can be; decided once, by the first path."""
+        paths = self._find(arguments)
+        if paths.reason is None and paths.called is None:
+            try:
+                code = paths.last or paths.record(arguments, None)
+            except _RunEagerly:
+                return False
+            except Exception as error:
+                raise calls.NoCall from error         # the function meets that itself
+            paths.called = calls.is_long(code)
+            if not paths.called and not arguments.kwargs and all([type(x) is float for x in arguments.args]):
+                self._short.add(len(arguments.args))
+        return paths.reason is None and (paths.called or always) and not any([code.draws for code in paths.codes])
+
+    def _number_of(self, form):
+        """The number by which call instructions know what of a result is not a number that moves."""
+        with self._lock:
+            if form.key not in self._forms:
+                self._forms.append(form.key)
+            return np.int64(self._forms.index(form.key))
+
+    def _checksums(self):
+        """A number for each array that the function has captured."""
+        return self._captures.checksums() if self._captures is not None else []
+
+    def _started(self, arguments):
+        """(Code, Replay at its end) of a value; NoCall where the function runs eagerly or draws random numbers."""
+        try:
+            paths = self._find(arguments)
+            if paths.last is None and paths.reason is None:
+                paths.record(arguments, None)
+            if any([code.draws for code in paths.codes]):
+                raise calls.NoCall
+            return paths.run("value", (), arguments)
+        except _RunEagerly:
+            raise calls.NoCall from None
+
+    def _results(self, arguments):
+        """(leaves of the result, Code) of a replay; None where the function runs eagerly."""
+        try:
+            code, replay = self._find(arguments).run("value", (), arguments)
+        except _RunEagerly:
+            return None
+        results = replay.result(code.outputs)
+        replay.finish()
+        return results, code
+
+    def _adjoints(self, arguments, inputs, w, check):
+        """w^T J by inputs (their numbers), for adjoints of the results that move; None where the function runs eagerly."""
+        chosen = _Chosen.inputs_of(arguments, inputs)
+        try:
+            code, replay = self._find(arguments).run("reverse", chosen.inputs, arguments)
+            check([x for x in replay.result(code.outputs) if calls.moves(x)])
+            seeds = iter(w)
+            adjoints = _reverse(code, replay, chosen, [next(seeds) if _moves(x) else 0.0 for x in code.outputs])
+        except _RunEagerly:
+            return None
+        replay.finish()
+        return adjoints
+
+    def _tangents(self, arguments, inputs, t, check):
+        """J t of the results that move, for tangents of inputs; None where the function runs eagerly."""
+        chosen = _Chosen.inputs_of(arguments, inputs)
+        try:
+            code, replay = self._find(arguments).run("tangent", chosen.inputs, arguments)
+            check([x for x in replay.result(code.outputs) if calls.moves(x)])
+            tangents = _tangent(code, replay, chosen, t)
+        except _RunEagerly:
+            return None
+        replay.finish()
+        return [part for x, part in zip(code.outputs, tangents) if _moves(x)]
+
+    def _derivative(self, kind, body, inputs):
+        """A function of (inputs, seeds) that records w^T J ("reverse") or J t ("tangent") of a call as a call."""
+        if self._f is None:
+            return calls.Stored(kind, body, inputs, body.smooth)
+        key = kind, body.arguments.key, tuple(inputs)
+        with self._lock:
+            found = self._derivatives.get(key)
+            if found is None:
+                found = self._derivatives[key] = Program(calls.Derivative(kind, body.flat(), list(inputs)))
+        return found
 
     def _remember(self, kind, argnum, arguments, paths, code):
         """Notes the short way for calls like this one, if arguments are floats and arrays in plain containers, the result one."""
         key = kind if kind == "value" else (kind, argnum)
-        if any(shortcut.paths is paths for shortcut in self.shortcuts.get(key, ())):
+        if any(shortcut.paths is paths and shortcut.is_current() for shortcut in self.shortcuts.get(key, ())):
             return
         if arguments.kwargs or code.structure is not NUMBER or code.draws or not arguments.plain:
             return
@@ -495,7 +712,7 @@ class Program(Replayed):
 
     # ---- methods ----
 
-    def __get__(self, instance, owner=None):
+    def __get__(self, instance: Any, owner: Any = None) -> "Program":
         """A program of its own for every instance it is a method of."""
         if instance is None:
             return self
@@ -542,11 +759,12 @@ class Program(Replayed):
             return draw(self._listing(args, kwargs), format)
         from .listing import list_path
         with self._lock:
-            known = [(key, paths.last) for key, paths in self._paths.items() if paths.last is not None]
+            known = [(paths, paths.last) for paths in self._paths.values() if paths.last is not None]
         if not known:
             return draw(self._listing(args, kwargs), format)
-        key, code = known[-1]
-        listing = list_path(code, self._name, self._f, key)
+        paths, code = known[-1]
+        paths.note_lines(code)
+        listing = list_path(code, self._name, self._f, paths.key)
         assert listing is not None
         return draw(listing, format)
 
@@ -587,6 +805,7 @@ class Program(Replayed):
             self._forget()
 
     def _forget(self):
+        self._short, self._derivatives = set(), {}
         for paths in self._paths.values():
             paths.forget()
         self._paths = {}
@@ -616,6 +835,10 @@ class Program(Replayed):
         reasons = [paths.reason for paths in signatures if paths.reason is not None]
         if reasons:
             raise TypeError(f"{self._name} can not be saved: it runs eagerly, as {reasons[0]}")
+        for paths in signatures:
+            paths.keep_current()
+            for code in list(paths.codes):
+                paths.note_lines(code)
         if not any(paths.codes for paths in signatures):
             raise TypeError(f"{self._name} can not be saved: nothing is recorded yet; call it first, with arguments of every "
                             "kind and path that the file is to have")
@@ -629,7 +852,7 @@ class Program(Replayed):
             raise TypeError(f"{self._name} can not be saved: {error}") from None
         return prefix, arrays
 
-    def __reduce_ex__(self, protocol):
+    def __reduce_ex__(self, protocol: Any) -> Any:
         """The bytes of a file, the arrays out of band from protocol 5 on; what comes back has no source."""
         prefix, arrays = self._packed()
         if protocol >= 5:
@@ -637,13 +860,13 @@ class Program(Replayed):
         from . import container
         return _unpickled, (container.joined(prefix, arrays), None)
 
-    def __copy__(self):
+    def __copy__(self) -> "Program":
         return self
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: Any) -> "Program":
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<fastad program {self._name}: {sum(len(p.codes) for p in self._paths.values())} paths>"
 
 
@@ -722,6 +945,7 @@ def _vjp(paths, chosen):
                     raise GuardError("a derivative of this program without source takes a path that it does not have") from None
         return transforms.vjp(paths.f, *chosen.arguments.args)[1](cotangent)
 
+    weakref.finalize(vjp_fun, replay.finish).atexit = False
     return unflatten(code.structure, value), vjp_fun
 
 
@@ -799,6 +1023,13 @@ class _Chosen:
             return None
         return self
 
+    @classmethod
+    def inputs_of(cls, arguments, inputs):
+        """These inputs, for the sweeps alone."""
+        self = cls()
+        self.arguments, self.inputs = arguments, tuple(inputs)
+        return self
+
     @property
     def leaves(self):
         return [self.arguments.leaves[k] for k in self.inputs]
@@ -820,6 +1051,11 @@ class _Chosen:
         for k, (tree, (structure, start, stop)) in enumerate(zip(trees, self.parts)):
             numbers += transforms._seeds_like(transform, f"{what}[{k}]", tree, structure, leaves[start:stop])
         return numbers
+
+
+def _moves(x):
+    """Whether a leaf of a result is one of the numbers and arrays that a call instruction gives."""
+    return not isinstance(x, Plain) or calls.moves(x.value)
 
 
 def _is_scalar(code):
@@ -863,6 +1099,10 @@ def _program_of(name, fast_math, signatures):
     return program
 
 
+@overload
+def record(f: Callable[..., Any], *example_args: Any, fast_math: bool = False) -> Program: ...
+@overload
+def record(f: None = None, *, fast_math: bool = False) -> Callable[[Callable[..., Any]], Program]: ...
 def record(f: Callable[..., Any] | None = None, *example_args: Any, fast_math: bool = False) -> Any:
     """f as a Program: recorded once per path, replayed from then on; recorded now if example arguments are given.
 

@@ -274,6 +274,10 @@ def _call(tape: Any, record: Any) -> Instruction:
     return Instruction(_name(record.rule.function), _arguments(record.args, record.kwargs), _results(record.outs))
 
 
+def _program(tape: Any, record: Any) -> Instruction:
+    return Instruction(_name(record.function), _arguments(record.args, {}), _results(record.outs))
+
+
 def _guard(tape: Any, record: Any) -> Instruction:
     expected = record.expected
     text = np.array2string(expected, threshold=8, edgeitems=2, separator=", ").replace("\n", "")
@@ -283,7 +287,7 @@ def _guard(tape: Any, record: Any) -> Instruction:
 _OF_RECORD = {
     active.Elementwise: _elementwise, active.SpecialElementwise: _special, active.Copy: _copy, active.Total: _total,
     active.Constant: _constant, active.Selection: _selection, active.Assign: _assign, active.AddAt: _add_at,
-    active.Tracked: _tracked, active.Call: _call, active.Guard: _guard,
+    active.Tracked: _tracked, active.Call: _call, active.ProgramCall: _program, active.Guard: _guard,
 }
 
 

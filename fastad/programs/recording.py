@@ -1,5 +1,7 @@
 """Recording a path: the function is run once on active values, and what it did becomes a Code."""
 
+import threading
+
 import numpy as np
 
 from .. import leaves as _leaves
@@ -9,25 +11,59 @@ from ..core import scalar, sweeps
 from ..core.scalar import Active
 from ..pytrees import flatten, frozen
 from ..transforms import _Trace
-from .code import Code, Plain, Single
+from .code import Code, Plain, Single, first_difference
 from .draws import RecordedGenerator, watched
 
 
-def record_path(f, arguments, captures, beside=None):
-    """The Code of the path that f takes for these arguments, sharing workspaces with `beside`. What f raises comes out."""
+_running = threading.local()
+
+
+def is_being_recorded(f):
+    """Whether this thread is recording a function: then its calls of itself run it."""
+    return any(other is f for other in getattr(_running, "functions", ()))
+
+
+def record_path(f, arguments, captures, beside=None, places=True):
+    """The Code of the path that f takes for these arguments, sharing workspaces with `beside`. What f raises comes out.
+
+    `places`: with the user's place of each instruction. That takes as long as an operation on numbers, and so it is left out where
+    all inputs are numbers until somebody asks: `note_lines` finds them.
+    """
     trace = _Trace()
     trace.recording = True
+    before = getattr(_running, "functions", ())
     with watched(*captures), trace:
-        trace.tape.note_places()
+        if places:
+            trace.tape.note_places()
         actives, inputs = independents(arguments.leaves)
         args, kwargs = arguments.rebuilt(actives, _standing_in)
-        result = f(*args, **kwargs)
+        _running.functions = (*before, f)
+        try:
+            result = f(*args, **kwargs)
+        finally:
+            _running.functions = before
         leaves, structure = flatten(result)
         outputs = [handle_of(leaf) for leaf in leaves]
         active.settle_constants(trace.tape)
         code = Code(trace.tape, inputs, outputs, beside)
     code.structure = frozen(structure)
     return code
+
+
+def note_lines(code, f, arguments, captures):
+    """Notes the user's lines on a path that was recorded without them: f runs once more, at the numbers it was recorded with.
+
+    `arguments` are those of any call of the signature. Lines are known as far as f does the same again.
+    """
+    numbers = code.tape.value
+    try:
+        again = record_path(f, arguments.with_leaves([float(numbers[slot]) for slot in code.inputs]), captures)
+    except Exception:
+        # It may have side effects, or have changed: a path without lines is still right.
+        code.tape.note_places()
+        return
+    same = first_difference(code, again)
+    code.tape.take_places(again.tape, code.n if same < 0 else same)
 
 
 def independents(leaves):
@@ -91,7 +127,7 @@ def derive(code, kind, differentiated, values=None):
                 outputs = _leaves.handles_of(sweeps.record_reverse(tape, inputs, outputs, [1.0]))
             actives, seeds = independents([_seed(code.inputs[k]) for k in differentiated])
             results = _tangents(tape, inputs, actives, outputs)
-        active.settle_constants(tape)
+        active.settle_constants(tape, len(code.tape.records))
         return Code(tape, code.inputs + seeds, [handle_of(x) for x in results], code, code.n, kind != "gradient")
 
 

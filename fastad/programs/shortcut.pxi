@@ -28,16 +28,18 @@ cdef class Shortcut:
     cdef tuple layouts             # of each argument: float, (shape, dtype) of an array, or a Node
     cdef bint gradient
     cdef bint with_value
-    cdef bint numeric              # the gradient is a numeric sweep over the path itself
     cdef Py_ssize_t chosen         # the argument differentiated by, and the first of its inputs
     cdef Py_ssize_t first
     cdef Counts counts
+    cdef Contents contents         # of the arrays that the function has captured, and the version the path is right for
+    cdef int64_t version
 
     def __cinit__(self, paths, Code code, Code target, str kind, Py_ssize_t chosen, tuple args):
         self.paths, self.code, self.target = paths, code, target
         self.gradient, self.with_value = kind != "value", kind == "value_and_grad"
         self.chosen, self.counts = chosen, paths.counts
-        self.numeric = target is code
+        self.contents = paths.captures.contents
+        self.version = self.contents.version
         left = [(<Operand>x).layout if type(x) is Operand else float for x in code.inputs]
         layouts = []
         for k, arg in enumerate(args):
@@ -53,6 +55,7 @@ cdef class Shortcut:
         cdef Py_ssize_t k
         cdef Position at
         cdef object x, other
+        cdef bint numeric              # the gradient is a numeric sweep over the path itself
         cdef list leaves = []
         if len(args) != len(self.layouts) or current_tape().epoch != 0 or watching or not self.counts.valid:
             return NotImplemented
@@ -60,6 +63,8 @@ cdef class Shortcut:
             if not matches(self.layouts[k], args[k], leaves):
                 return NotImplemented
         if not same_captures(<list>self.paths.captures.entries) or (target.live and not target.live_arrays()):
+            return NotImplemented
+        if self.version != self.contents.version or not self.contents.unchanged():
             return NotImplemented
         ws = target.workspace()
         if target.given:
@@ -88,7 +93,9 @@ cdef class Shortcut:
             target = <Code>other
             ws.enter(target, ws.at)
             at = target.position(ws.at)
-        if not target.is_number or (self.gradient and target.value_slot < 0):
+        # The path of these inputs may have arrays where the last one had none, or the other way round.
+        numeric = type(target.owner) is not tuple
+        if not target.is_number or (self.gradient and (target.value_slot < 0 or (numeric and not target.scalars_only))):
             target.release(ws)
             return NotImplemented
         self.counts.replays += 1
@@ -96,12 +103,16 @@ cdef class Shortcut:
         if not self.gradient:
             x = leaf_value(ws, target.outputs[0])
         else:
-            leaves = self.swept(ws) if self.numeric else [leaf_value(ws, x) for x in target.outputs]
+            leaves = self.swept(ws) if numeric else [leaf_value(ws, x) for x in target.outputs]
             x = built(self.layouts[self.chosen], leaves)
         if self.with_value:
             x = (ws.v[target.place(target.value_slot)], x)
         target.release(ws)
         return x
+
+    cpdef bint is_current(self):
+        """Whether its path is known to be right for captured arrays as they were last looked at."""
+        return self.version == self.contents.version
 
     cdef list swept(self, Workspace ws):
         """The gradient by a numeric reverse sweep."""
@@ -272,7 +283,7 @@ cdef class Replayed:
         if key is None:
             self.shortcuts, self.value = {}, []
             return
-        known = [other for other in self.shortcuts.get(key, ()) if (<Shortcut>other).counts.valid]
+        known = [other for other in self.shortcuts.get(key, ()) if (<Shortcut>other).counts.valid and (<Shortcut>other).is_current()]
         self.shortcuts[key] = [shortcut, *known[:SIGNATURES - 1]]
         if key == "value":
             self.value = self.shortcuts[key]

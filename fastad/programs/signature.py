@@ -47,6 +47,20 @@ class Arguments:
         """Whether there are only floats and arrays, in plain containers."""
         return not self.kept and type(self._structure) is Nesting and all(type(x) in (float, np.ndarray) for x in self._all)
 
+    def with_leaves(self, leaves):
+        """The same call with other inputs."""
+        other = Arguments.__new__(Arguments)
+        other._all, other._structure, other._dynamic = list(self._all), self._structure, self._dynamic
+        other.args, other.kwargs, other.key, other.kept, other.leaves = None, self.kwargs, self.key, self.kept, leaves
+        for index, leaf in zip(self._dynamic, leaves, strict=True):
+            other._all[index] = leaf
+        return other
+
+    @property
+    def only_numbers(self):
+        """Whether all inputs are floats."""
+        return all(isinstance(leaf, float) for leaf in self.leaves)
+
     def _constant(self, leaf):
         """What tells an argument apart that is no input: its value, or the object that it is."""
         if isinstance(leaf, _BY_VALUE):
@@ -62,6 +76,16 @@ class Arguments:
             everything[index] = leaf
         tree = unflatten(self._structure, everything)
         return tree[0], tree[1] if self.kwargs else {}
+
+    def with_leaves(self, leaves):
+        """The same with other inputs, without those that were there."""
+        other = Arguments.__new__(Arguments)
+        other.leaves, other.key, other.kept, other._structure, other._dynamic = leaves, self.key, self.kept, self._structure, self._dynamic
+        other._all = list(self._all)
+        for index in self._dynamic:
+            other._all[index] = 0.0
+        other.args, other.kwargs = (), self.kwargs and {"": None}
+        return other
 
     def parts(self, positions):
         """For each position of an argument (structure, start, stop): its inputs; None if it holds other things."""

@@ -7,6 +7,7 @@ instructions, and the scalar function of `fastad.math`. Files are written only w
 import ast
 
 from . import CONSTANTS, ELEMENTARY, OPERANDS, SPECIAL
+from .lanes import rows_text
 
 # Opcodes below this are the tape's own (see core/tape.pxd); the elementary rows follow in the order of the table.
 FIRST_OPCODE = 32
@@ -380,8 +381,8 @@ def write_all(folder):
     (folder / "__init__.py").touch()
     texts = {"opcodes.pxd": opcodes_text(), "kernels.pxd": kernels_text(), "sweeps.pxi": sweeps_text(),
              "value.pxi": value_text(), "recording.pxi": recording_text(), "special.pxi": special_text(),
-             "math.pxi": math_text(), "blocks.pxi": blocks_text(), "loops.pxi": loops_text(),
-             "partials.pxi": partials_text()}
+              "math.pxi": math_text(), "blocks.pxi": blocks_text(), "loops.pxi": loops_text(),
+              "partials.pxi": partials_text(), "lanes_rows.h": rows_text(FIRST_OPCODE)}
     changed = []
     for name, text in texts.items():
         path = folder / name

@@ -6,6 +6,7 @@ is `UNKNOWN` exists but has no rule: asking for it is an error, never a zero. On
 `support.pxd`, or a function of SciPy for the rows of `special.py`.
 """
 
+import functools
 import math
 from itertools import combinations_with_replacement
 
@@ -63,18 +64,17 @@ class Op:
         self.math = tuple(math.split())
         self.sym = sym
         self.order = order
-        unknown_names = set(partials) - set(self.first_names()) - set(self.second_names())
-        if unknown_names:
-            raise TypeError(f"row {name!r}: no such partials: {sorted(unknown_names)}")
+        if not _partial_names(arity) >= partials.keys():
+            raise TypeError(f"row {name!r}: no such partials: {sorted(partials.keys() - _partial_names(arity))}")
         self.partials = partials
 
     def first_names(self):
         """Names of the first partials, ("dx", "dy") for two operands."""
-        return ["d" + operand for operand in OPERANDS[:self.arity]]
+        return _first_names(self.arity)
 
     def second_names(self):
         """Names of the second partials, each symmetric pair once, ("dxx", "dxy", "dyy") for two operands."""
-        return ["d" + "".join(pair) for pair in combinations_with_replacement(OPERANDS[:self.arity], 2)]
+        return _second_names(self.arity)
 
     def depends(self, k):
         """Whether the value has a partial, known or not, by operand k."""
@@ -91,3 +91,16 @@ class Op:
 
     def __repr__(self):
         return f"Op({self.name!r}, {self.arity})"
+
+
+def _first_names(arity):
+    return ["d" + operand for operand in OPERANDS[:arity]]
+
+
+def _second_names(arity):
+    return ["d" + "".join(pair) for pair in combinations_with_replacement(OPERANDS[:arity], 2)]
+
+
+@functools.cache
+def _partial_names(arity):
+    return frozenset(_first_names(arity) + _second_names(arity))

@@ -1,0 +1,91 @@
+"""One tool on one problem in a process of its own: `python -m bench.cell TOOL PROBLEM SIZE FOLDER` writes figures and numbers there.
+
+SIZE is JSON: a list, the size of a made-up input, or text, the path of a file with a message of the problem's form.
+"""
+
+import gc
+import json
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+CALLS, SECONDS = 20, 1.0
+LIBRARIES = {"fastad": "fastad", "fastad eager": "fastad", "JAX": "jax", "PyTorch": "torch", "autograd": "autograd.numpy", "CasADi": "casadi"}
+
+
+def measured(tool, name, size):
+    """Returns figures, seconds and bytes, and the numbers of the result."""
+    figures, start = {}, time.perf_counter()
+    if library := LIBRARIES.get(tool):
+        import_module(library)
+    figures["import"] = time.perf_counter() - start
+    from bench.gradbench.tools import load
+    from bench.peers import one_thread
+    from bench.problems import PROBLEMS
+
+    problem = PROBLEMS[name]
+    message = json.loads(Path(size).read_text()) if isinstance(size, str) else problem.sample(*size)
+    arguments = problem.read(message)
+    del message
+    module = load(tool)
+    if name not in module.PROBLEMS:
+        return {"skipped": module.UNABLE.get(name, "not written")}, np.empty(0)
+    with one_thread():
+        before = memory("VmRSS")
+        start = time.perf_counter()
+        call = module.PROBLEMS[name](*arguments)
+        figures["record"] = time.perf_counter() - start
+        start = time.perf_counter()
+        result = call()
+        figures["first"] = time.perf_counter() - start
+        figures["later"], figures["cpu"] = best(call)
+        figures["memory"] = memory("VmHWM") - before
+    return figures, flattened(problem, result)
+
+
+def best(call):
+    """Returns the least seconds, and the least processor seconds, of up to twenty calls in about a second, two at least.
+
+    Processor time is what a machine that does other work as well leaves comparable.
+    """
+    gc.collect()
+    gc.disable()
+    least, least_cpu, calls, begin = float("inf"), float("inf"), 0, time.perf_counter()
+    while calls < 2 or (calls < CALLS and time.perf_counter() - begin < SECONDS):
+        start, start_cpu = time.perf_counter(), time.process_time()
+        call()
+        least, least_cpu = min(least, time.perf_counter() - start), min(least_cpu, time.process_time() - start_cpu)
+        calls += 1
+    return least, least_cpu
+
+
+def flattened(problem, result):
+    """Returns the numbers of a result of any tool in the order of fastad's."""
+    if problem.name == "ba" and len(result) == 3:
+        return np.asarray(result[2], dtype=float)
+    from bench.gradbench.problem import leaves
+
+    return np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in leaves(result)])
+
+
+def memory(field):
+    """Returns a figure of this process's memory in bytes, 0 where the operating system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(field)), 0)
+
+
+def main():
+    tool, name, size, folder = sys.argv[1:]
+    figures, result = measured(tool, name, json.loads(size))
+    np.save(Path(folder) / "result.npy", result)
+    (Path(folder) / "figures.json").write_text(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,425 @@
+# Lowering of a scalar path to steps on lanes. Places are those of the path's instructions without guards.
+
+cdef struct Instruction:       # what is found out about one
+    int32_t same               # the place that has its value: another one for a second read of an element
+    int32_t slot               # of its value, -1 while it has none
+    int32_t adjoint            # its slot, -1 while it has none
+    int32_t last               # the last step that reads its value
+    bint needed                # by a result or a guard
+    bint kept                  # its value is read by the reverse sweep, or goes out
+    bint depends               # on an input that is differentiated
+    bint useful                # its adjoint is wanted
+
+
+cdef class Lowering:
+    """The lowering of one path, step by step; `lanes` is what comes of it."""
+
+    cdef Path path
+    cdef Lanes lanes
+    cdef Instruction* of
+    cdef int32_t* free_slots
+    cdef int64_t free_count, slots
+    cdef int32_t* free_adjoints
+    cdef int64_t free_adjoint_count, adjoints
+
+    def __cinit__(self):
+        self.lanes = Lanes()
+
+    def __dealloc__(self):
+        free(self.of)
+        free(self.free_slots)
+        free(self.free_adjoints)
+
+    cdef int allocate(self) except -1:
+        cdef Lanes lanes = self.lanes
+        cdef int64_t n = self.path.c.n + 1, specials = 1
+        cdef int64_t i
+        for i in range(self.path.c.n):
+            specials += self.path.c.opcode[i] == OP_SPECIAL
+        self.of = <Instruction*>checked(calloc(n, sizeof(Instruction)))
+        self.free_slots = <int32_t*>checked(malloc(n * sizeof(int32_t)))
+        self.free_adjoints = <int32_t*>checked(malloc(n * sizeof(int32_t)))
+        lanes.steps = <FastadLaneStep*>checked(malloc((n + self.path.guards) * sizeof(FastadLaneStep)))
+        lanes.back = <FastadLaneReverse*>checked(malloc(2 * n * sizeof(FastadLaneReverse)))
+        lanes.specials = <FastadLaneSpecial*>checked(calloc(specials, sizeof(FastadLaneSpecial)))
+        lanes.expected = <FastadLaneGuard*>checked(malloc((self.path.guards + 1) * sizeof(FastadLaneGuard)))
+        lanes.constants = <double*>checked(malloc(n * sizeof(double)))
+        lanes.shared = <Port*>checked(malloc(n * sizeof(Port)))
+        lanes.loads = <Port*>checked(malloc(n * sizeof(Port)))
+        lanes.gradients = <Port*>checked(malloc(n * sizeof(Port)))
+        for i in range(n):
+            self.of[i].same, self.of[i].slot, self.of[i].adjoint = <int32_t>i, -1, -1
+        return 0
+
+    # ---- what is needed ----
+
+    cdef int find_same(self) except -1:
+        """Elements of arrays that are read again, or that were put where they are read."""
+        cdef const CTape* c = self.path.c
+        cdef int64_t i
+        cdef dict known = {}
+        for i in range(c.n):
+            if c.opcode[i] == OP_PUT:
+                known[c.a[i], c.b[i]] = self.of[c.a[i - 1]].same
+            elif c.opcode[i] == OP_GATHER:
+                key = c.a[i], c.b[i]
+                self.of[i].same = known.setdefault(key, i)
+        return 0
+
+    cdef int operands(self, int64_t i, int32_t* places) noexcept nogil:
+        """Places that have the values of the operands of instruction i; returns how many."""
+        cdef const CTape* c = self.path.c
+        cdef int k, count = 0
+        if c.opcode[i] == OP_SPECIAL:
+            special_operands(c, i, places)
+            count = special_row(c.b[i]).arity
+        elif c.opcode[i] >= FIRST_OPCODE:
+            places[0], places[1] = c.a[i], c.b[i]
+            count = 2
+        for k in range(count):
+            places[k] = self.of[places[k]].same
+        return count
+
+    cdef bint moves(self, int64_t i, int k) noexcept nogil:
+        """Whether instruction i has a partial by its operand k."""
+        if self.path.c.opcode[i] == OP_SPECIAL:
+            return special_row(self.path.c.b[i]).mask >> k & 1
+        return kernels.forms[self.path.c.opcode[i]][k] != ZERO_PARTIAL
+
+    cdef int find_dependent(self, dict inputs, object differentiated) except -1:
+        cdef const CTape* c = self.path.c
+        cdef int64_t i
+        cdef int32_t[4] places
+        cdef int k
+        for i in range(c.n):
+            if c.opcode[i] == OP_INPUT:
+                self.of[i].depends = inputs[i] in differentiated
+            elif c.opcode[i] == OP_GATHER and self.of[i].same == i:
+                self.of[i].depends = self.path.leaves[c.a[i]] >= 0 and self.path.leaves[c.a[i]] in differentiated
+            for k in range(self.operands(i, places)):
+                if self.moves(i, k) and self.of[places[k]].depends:
+                    self.of[i].depends = True
+        return 0
+
+    cdef void find_needed(self, int64_t output) noexcept nogil:
+        """Marks what results and guards need, whose adjoints are wanted, and which values the reverse sweep reads."""
+        cdef const CTape* c = self.path.c
+        cdef int64_t i
+        cdef int32_t[4] places
+        cdef int k, count, needs, op
+        for i in range(self.path.guards):
+            self.of[self.of[self.path.checks[i].a].same].needed = True
+            if self.path.checks[i].op != OP_GUARD_VALUE:
+                self.of[self.of[self.path.checks[i].b].same].needed = True
+        if output >= 0 and self.of[output].depends:
+            self.of[output].useful = True
+        for i in range(c.n - 1, -1, -1):
+            op, count = c.opcode[i], self.operands(i, places)
+            for k in range(count):
+                self.of[places[k]].needed |= self.of[i].needed
+                if not (self.of[i].useful and self.moves(i, k) and self.of[places[k]].depends):
+                    continue
+                self.of[places[k]].useful = True
+                needs = 7 if op == OP_SPECIAL else kernels.needs[op][k]
+                self.of[i].kept |= needs >> 2
+                if op == OP_SPECIAL:
+                    self.keep(places, count)
+                else:
+                    self.of[places[0]].kept |= needs & 1
+                    self.of[places[1]].kept |= needs >> 1 & 1
+
+    cdef void keep(self, const int32_t* places, int count) noexcept nogil:
+        cdef int k
+        for k in range(count):
+            self.of[places[k]].kept = True
+
+    # ---- forward ----
+
+    cdef void place_constants(self, dict inputs, object shared) except *:
+        """Slots of constants, of what is the same for all points, and of inputs."""
+        cdef const CTape* c = self.path.c
+        cdef Lanes lanes = self.lanes
+        cdef int64_t i
+        for i in range(c.n):
+            if c.opcode[i] == OP_CONSTANT and self.of[i].needed:
+                lanes.constants[lanes.constant_count] = c.v[i]
+                self.of[i].slot = <int32_t>lanes.constant_count
+                lanes.constant_count += 1
+        self.slots = lanes.constant_count
+        for i in range(c.n):
+            self.place_input(i, inputs, shared, True)
+        for i in range(c.n):
+            self.place_input(i, inputs, shared, False)
+
+    cdef void place_input(self, int64_t i, dict inputs, object shared, bint the_shared) except *:
+        cdef const CTape* c = self.path.c
+        cdef Lanes lanes = self.lanes
+        cdef Port port
+        if not self.of[i].needed or self.of[i].same != i or (c.opcode[i] != OP_INPUT and c.opcode[i] != OP_GATHER):
+            return
+        port.element, port.at = 0, NULL
+        if c.opcode[i] == OP_INPUT:
+            port.leaf = inputs[i]
+        else:
+            port.leaf, port.element = self.path.leaves[c.a[i]], c.b[i]
+            if port.leaf < 0:
+                if self.path.fixed[c.a[i]] == NULL:
+                    raise NotImplementedError("an element of an array that is neither an input nor fixed")
+                port.at = self.path.fixed[c.a[i]] + c.b[i]
+        if (port.leaf < 0 or port.leaf in shared) != the_shared:
+            return
+        port.slot = self.of[i].slot = <int32_t>self.slots
+        self.slots += 1
+        if the_shared:
+            lanes.shared[lanes.shared_count] = port
+            lanes.shared_count += 1
+        else:
+            lanes.loads[lanes.load_count] = port
+            lanes.load_count += 1
+
+    cdef void find_last(self) noexcept nogil:
+        """The last step that reads each value; of a guard that is the instruction it stands before."""
+        cdef int64_t i
+        cdef int32_t[4] places
+        cdef int k
+        for i in range(self.path.c.n):
+            if self.of[i].needed:
+                for k in range(self.operands(i, places)):
+                    self.of[places[k]].last = <int32_t>i
+        for i in range(self.path.guards):
+            k = self.of[self.path.checks[i].a].same
+            self.of[k].last = max(self.of[k].last, self.path.checks[i].place)
+            if self.path.checks[i].op != OP_GUARD_VALUE:
+                k = self.of[self.path.checks[i].b].same
+                self.of[k].last = max(self.of[k].last, self.path.checks[i].place)
+
+    cdef void write_steps(self, bint fast) noexcept nogil:
+        cdef const CTape* c = self.path.c
+        cdef int64_t i, guard = 0
+        cdef int32_t[4] places
+        cdef int k, count, op
+        for i in range(c.n + 1):
+            while guard < self.path.guards and self.path.checks[guard].place <= i:
+                self.write_guard(guard)
+                guard += 1
+            if i == c.n or not self.of[i].needed:
+                continue
+            op, count = c.opcode[i], self.operands(i, places)
+            if count == 0:
+                continue
+            self.of[i].slot = self.take_slot()
+            if op == OP_SPECIAL:
+                self.write_special(i, places)
+            else:
+                self.step(self.fast_step(op) if fast else op, self.of[places[0]].slot, self.of[places[1]].slot, self.of[i].slot)
+            for k in range(count):
+                self.release(places[k], i)
+
+    cdef int fast_step(self, int op) noexcept nogil:
+        if op == OP_EXP:
+            return FASTAD_LANE_EXP
+        if op == OP_LOG:
+            return FASTAD_LANE_LOG
+        if op == OP_SIN:
+            return FASTAD_LANE_SIN
+        if op == OP_COS:
+            return FASTAD_LANE_COS
+        return FASTAD_LANE_TANH if op == OP_TANH else op
+
+    cdef void step(self, int op, int32_t x, int32_t y, int32_t out) noexcept nogil:
+        # A row of one operand does not read the other, whose value may have no slot.
+        self.lanes.steps[self.lanes.step_count] = FastadLaneStep(op, x, max(y, 0), out)
+        self.lanes.step_count += 1
+
+    cdef void write_guard(self, int64_t k) noexcept nogil:
+        cdef const Check* check = &self.path.checks[k]
+        cdef int op = FASTAD_LANE_LESS + check.op - OP_GUARD_LESS
+        self.lanes.expected[k].expected = self.path.expected[k] if check.op == OP_GUARD_VALUE else check.expected
+        self.step(op, self.of[self.of[check.a].same].slot,
+                  check.b if check.op == OP_GUARD_VALUE else self.of[self.of[check.b].same].slot, <int32_t>k)
+
+    cdef void write_special(self, int64_t i, const int32_t* places) noexcept nogil:
+        cdef Special* row = special_row(self.path.c.b[i])
+        cdef FastadLaneSpecial* special = &self.lanes.specials[self.lanes.special_count]
+        cdef int k
+        special.value, special.first, special.arity, special.out = row.value, row.first, row.arity, self.of[i].slot
+        for k in range(4):
+            special.operands[k] = self.of[places[k if k < row.arity else 0]].slot
+            special.targets[k] = -1
+        # The adjoint sweep finds it again here; nothing else uses the field of a special instruction.
+        self.of[i].last = <int32_t>self.lanes.special_count if self.of[i].kept else self.of[i].last
+        self.step(FASTAD_LANE_SPECIAL, <int32_t>self.lanes.special_count, 0, 0)
+        self.lanes.special_count += 1
+
+    cdef int32_t take_slot(self) noexcept nogil:
+        if self.free_count:
+            self.free_count -= 1
+            return self.free_slots[self.free_count]
+        self.slots += 1
+        return <int32_t>(self.slots - 1)
+
+    cdef void release(self, int32_t place, int64_t i) noexcept nogil:
+        """Lets the slot of a value be used again that is read by instruction i for the last time."""
+        cdef Instruction* x = &self.of[place]
+        if x.kept or x.last != i or self.path.c.opcode[place] < FIRST_OPCODE or x.slot < 0:
+            return
+        self.free_slots[self.free_count] = x.slot
+        self.free_count += 1
+        x.last = -1               # once, also where both operands are the same
+
+    # ---- reverse ----
+
+    cdef void write_back(self, int64_t output) noexcept nogil:
+        cdef const CTape* c = self.path.c
+        cdef int64_t i
+        self.lanes.seed = -1
+        if output < 0 or not self.of[output].useful:
+            return
+        self.lanes.seed = self.of[output].adjoint = self.take_adjoint()
+        for i in range(output, -1, -1):
+            if self.of[i].adjoint < 0 or self.of[i].same != i:
+                continue
+            if c.opcode[i] == OP_SPECIAL:
+                self.special_back(i)
+            elif c.opcode[i] >= FIRST_OPCODE:
+                self.row_back(i)
+
+    cdef int32_t take_adjoint(self) noexcept nogil:
+        if self.free_adjoint_count:
+            self.free_adjoint_count -= 1
+            return self.free_adjoints[self.free_adjoint_count]
+        self.adjoints += 1
+        return <int32_t>(self.adjoints - 1)
+
+    cdef void give_adjoint(self, int32_t slot) noexcept nogil:
+        self.free_adjoints[self.free_adjoint_count] = slot
+        self.free_adjoint_count += 1
+
+    cdef bint wanted(self, int64_t i, int k, const int32_t* places) noexcept nogil:
+        return self.moves(i, k) and self.of[places[k]].useful and self.of[places[k]].depends
+
+    cdef void row_back(self, int64_t i) noexcept nogil:
+        """The steps of one instruction; the adjoint of an operand that is the first to come takes over its slot."""
+        cdef int op = self.path.c.opcode[i]
+        cdef int32_t[4] places
+        cdef int k, first, last = -1, other = -1
+        self.operands(i, places)
+        for k in range(2):
+            if self.wanted(i, k, places):
+                last, other = k, last
+        if other >= 0 and self.of[places[last]].adjoint >= 0 and self.of[places[other]].adjoint < 0:
+            last, other = other, last
+        if other >= 0 and places[0] != places[1] and kernels.forms[op][0] == FASTAD_BY_SLOT and kernels.forms[op][1] == FASTAD_BY_SLOT:
+            self.both_back(i, places, last, other)
+            return
+        if other >= 0:
+            self.operand_back(i, other, places, False)
+        if last >= 0:
+            self.operand_back(i, last, places, True)
+        else:
+            self.give_adjoint(self.of[i].adjoint)
+
+    cdef int32_t target_of(self, int64_t i, int32_t place, bint last, uint8_t* add) noexcept nogil:
+        """The adjoint slot of an operand of instruction i; where i is through, its own slot is passed on or given back."""
+        cdef Instruction* x = &self.of[place]
+        add[0] = x.adjoint >= 0
+        if x.adjoint < 0:
+            x.adjoint = self.of[i].adjoint if last else self.take_adjoint()
+        elif last:
+            self.give_adjoint(self.of[i].adjoint)
+        return x.adjoint
+
+    cdef void operand_back(self, int64_t i, int k, const int32_t* places, bint last) noexcept nogil:
+        cdef FastadLaneReverse step
+        cdef int op = self.path.c.opcode[i], needs = kernels.needs[op][k]
+        cdef uint8_t add
+        step.kind, step.op, step.k, step.source = kernels.forms[op][k], op, k, self.of[i].adjoint
+        step.target = self.target_of(i, places[k], last, &add)
+        step.add, step.other = add, 0
+        step.x, step.y, step.v = max(self.of[places[0]].slot, 0), max(self.of[places[1]].slot, 0), max(self.of[i].slot, 0)
+        if step.kind == FASTAD_BY_SLOT:
+            step.x = step.v if needs == 4 else step.y if needs == 2 else step.x
+        elif step.kind == FASTAD_BY_ONE and step.target == step.source:
+            return
+        self.lanes.back[self.lanes.back_count] = step
+        self.lanes.back_count += 1
+
+    cdef void both_back(self, int64_t i, const int32_t* places, int last, int other) noexcept nogil:
+        """Both operands of a product at once."""
+        cdef FastadLaneReverse step
+        cdef int op = self.path.c.opcode[i]
+        cdef uint8_t add, add_other
+        step.kind, step.op, step.k, step.source = FASTAD_BY_SLOTS, op, 0, self.of[i].adjoint
+        step.other = self.target_of(i, places[other], False, &add_other)
+        step.target = self.target_of(i, places[last], True, &add)
+        step.add = add | add_other << 1
+        step.x = self.of[places[0 if kernels.needs[op][last] == 1 else 1]].slot
+        step.y = self.of[places[0 if kernels.needs[op][other] == 1 else 1]].slot
+        step.v = 0
+        self.lanes.back[self.lanes.back_count] = step
+        self.lanes.back_count += 1
+
+    cdef void special_back(self, int64_t i) noexcept nogil:
+        cdef FastadLaneSpecial* special = &self.lanes.specials[self.of[i].last]
+        cdef FastadLaneReverse* step = &self.lanes.back[self.lanes.back_count]
+        cdef int32_t[4] places
+        cdef int k
+        step.kind, step.op, step.k, step.add = FASTAD_BY_SPECIAL, 0, 0, 0
+        step.target = step.other = step.y = step.v = 0
+        step.x, step.source = self.of[i].last, self.of[i].adjoint
+        for k in range(self.operands(i, places)):
+            if self.wanted(i, k, places):
+                special.targets[k] = self.target_of(i, places[k], False, &special.add[k])
+        self.give_adjoint(self.of[i].adjoint)
+        self.lanes.back_count += 1
+
+    cdef void place_gradients(self, dict inputs) except *:
+        cdef const CTape* c = self.path.c
+        cdef Lanes lanes = self.lanes
+        cdef int64_t i
+        for i in range(c.n):
+            if self.of[i].adjoint < 0 or self.of[i].same != i:
+                continue
+            if c.opcode[i] == OP_INPUT:
+                lanes.gradients[lanes.gradient_count] = Port(self.of[i].adjoint, inputs[i], 0, NULL)
+            elif c.opcode[i] == OP_GATHER:
+                lanes.gradients[lanes.gradient_count] = Port(self.of[i].adjoint, self.path.leaves[c.a[i]], c.b[i], NULL)
+            else:
+                continue
+            lanes.gradient_count += 1
+
+
+cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object differentiated, object shared, bint fast):
+    """A path lowered for points that differ in all inputs but those in `shared`.
+
+    inputs           by place of an input: its number
+    outputs          places of the results, -1 where one is no slot
+    differentiated   numbers of the inputs by which the one result is differentiated; empty for values only
+    fast             exp, log, sin, cos and tanh within 4 ulp
+    """
+    cdef Lowering lowering = Lowering()
+    cdef Lanes lanes = lowering.lanes
+    cdef int64_t output = outputs[0] if differentiated else -1
+    cdef int64_t k
+    lanes.owner, lowering.path = owner, path
+    lowering.allocate()
+    lowering.find_same()
+    lanes.outputs = <int32_t*>checked(malloc((len(outputs) + 1) * sizeof(int32_t)))
+    lanes.output_count = len(outputs)
+    if output >= 0:
+        output = lowering.of[output].same
+    lowering.find_dependent(inputs, differentiated)
+    for place in outputs:
+        if place >= 0:
+            k = lowering.of[<int64_t>place].same
+            lowering.of[k].needed = lowering.of[k].kept = True
+    lowering.find_needed(output)
+    lowering.place_constants(inputs, shared)
+    lowering.find_last()
+    lowering.write_steps(fast)
+    for k in range(lanes.output_count):
+        lanes.outputs[k] = -1 if outputs[k] < 0 else lowering.of[lowering.of[<int64_t>outputs[k]].same].slot
+    lowering.write_back(output)
+    lowering.place_gradients(inputs)
+    lanes.slots, lanes.adjoints, lanes.guards = max(lowering.slots, 1), lowering.adjoints, path.guards
+    return lanes

@@ -1,0 +1,85 @@
+"""Functions that have captured active values, as functions of those values too."""
+
+import dis
+import functools
+import types
+
+from .. import leaves as _leaves
+from ..pytrees import flatten, unflatten
+
+
+@functools.lru_cache(1024)
+def _rebound(code):
+    """The names of captured variables that a code object, or one inside it, binds anew."""
+    names = {step.argval for step in dis.get_instructions(code) if step.opname in ("STORE_DEREF", "DELETE_DEREF")}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= _rebound(constant)
+    return names
+
+
+def lifted(f):
+    """(function g of captured values and f's arguments, list of the captured values): g(values, *args) is f(*args).
+
+    The values are those of the trace in progress that f has in its closure or as a partial, also in nestings there and in the
+    closures of functions that it has there. Variables that f binds anew are left alone.
+    """
+    values: list = []
+    rebuild = _lift(f, values, {})
+    if rebuild is None:
+        return lambda _, *args, **kwargs: f(*args, **kwargs), []
+    return lambda captured, *args, **kwargs: rebuild(captured)(*args, **kwargs), values
+
+
+def _lift(x, values, seen):
+    """A function of the captured values that gives x with them in it; None if x holds none. The values are appended."""
+    if type(x) is types.FunctionType:
+        return _lift_function(x, values, seen)
+    if type(x) is types.MethodType:
+        function = _lift(x.__func__, values, seen)
+        return None if function is None else lambda captured: types.MethodType(function(captured), x.__self__)
+    if type(x) is functools.partial:
+        parts = [_lift(part, values, seen) for part in (x.func, x.args, x.keywords)]
+        return None if not any(parts) else lambda captured: _partial(
+            *[part if lift is None else lift(captured) for part, lift in zip((x.func, x.args, x.keywords), parts)])
+    if type(x) in (int, bool, str, type(None)) or callable(x):
+        return None
+    leaves, structure = flatten(x)
+    places = [k for k, leaf in enumerate(leaves) if _leaves.is_active(leaf)]
+    if not places:
+        return None
+    first = len(values)
+    values.extend([leaves[k] for k in places])
+
+    def rebuild(captured):
+        filled = list(leaves)
+        for number, k in enumerate(places):
+            filled[k] = captured[first + number]
+        return unflatten(structure, filled)
+    return rebuild
+
+
+def _partial(function, args, keywords):
+    return functools.partial(function, *args, **keywords)
+
+
+def _lift_function(f, values, seen):
+    if f.__closure__ is None or id(f) in seen:
+        return None
+    seen[id(f)] = f
+    parts = []
+    for name, cell in zip(f.__code__.co_freevars, f.__closure__):
+        try:
+            content = cell.cell_contents
+        except ValueError:
+            content = None                     # not bound yet
+        parts.append(None if name in _rebound(f.__code__) else _lift(content, values, seen))
+    if not any(parts):
+        return None
+
+    def rebuild(captured):
+        cells = [cell if part is None else types.CellType(part(captured)) for cell, part in zip(f.__closure__, parts)]
+        g = types.FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, tuple(cells))
+        g.__kwdefaults__ = f.__kwdefaults__
+        return g
+    return rebuild

@@ -1,0 +1,266 @@
+"""`F.map`: a program for every row of a batch, the same as a loop of calls.
+
+    rows ──▶ the path taken last, for all of them at once ──▶ results
+                 │ rows that a guard does not hold for, by guard and what it found
+                 ├── the path with that outcome is known ──▶ they go on there
+                 └── not known ──▶ the first of them is called by itself, which records it
+
+Paths of scalars run on lanes (core/lanes), others row after row without the GIL; what neither can do is called row by row.
+"""
+
+import functools
+
+import numpy as np
+
+from .. import debugging, transforms
+from ..core import scalar
+from .batches import Batch, Results, Shared, layout_of
+from .code import Plain, RowWorker, guard_at, lanes_of
+from .pacing import Progress, spread
+from .signature import Arguments
+
+WHATS = ("value", "grad", "value_and_grad", "jacobian", "hessian")
+KINDS = {"value": "value", "grad": "gradient", "value_and_grad": "gradient"}
+MOST_HOPS = 512          # from one path to the next, before a row is called by itself
+
+
+def map_rows(program, choose, can_not, args, what, in_axes, argnums, threads, progress, kwargs):
+    """What `Program.map` gives; choose and can_not are what program.py takes arguments apart with, and raises where it can not replay."""
+    if what not in WHATS:
+        raise ValueError(f"map: what must be one of {', '.join(map(repr, WHATS))}, not {what!r}")
+    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)):
+        raise TypeError(f"map: threads must be a whole number, not {threads!r}")
+    if threads < 1:
+        raise ValueError(f"map: threads must be at least 1, not {threads}")
+    if what != "value":
+        transforms._positions(program._name, argnums, len(args))
+    batch = Batch(program._name, args, in_axes, kwargs)
+    if not batch.count:
+        from .empty import empty_results
+        return empty_results(program, choose, batch, what, argnums)
+    with Progress(progress, batch.count, program._name) as bar:
+        return _Map(program, choose, can_not, batch, what, argnums, int(threads), bar).run()
+
+
+class _Map:
+    """One map under way."""
+
+    def __init__(self, program, choose, can_not, batch, what, argnums, threads, bar):
+        self.choose, self.can_not = choose, can_not
+        self.program, self.batch, self.what, self.argnums, self.threads, self.bar = program, batch, what, argnums, threads, bar
+        self.results = Results(program._name, batch.count)
+        self.error, self.limit = None, batch.count     # what a row raised, and that row: those behind it do not count
+        call = program if what == "value" else getattr(program, what)
+        self.call = functools.partial(call, **batch.kwargs, **({} if what == "value" else {"argnums": argnums}))
+
+    def run(self):
+        groups = self.batch.groups() or [np.arange(self.batch.count)]
+        try:
+            self.results.set_like(self.call(*self.batch.row(0)), 0)
+        except Exception as error:
+            self.fail(error, 0)
+        for rows in groups:
+            self.group(np.asarray(rows, np.int64))
+        if self.error is not None:
+            self.error.add_note(f"raised by row {self.limit} of {self.batch.count} in {self.program._name}.map")
+            raise self.error
+        return self.results.tree()
+
+    def fail(self, error, row):
+        self.error, self.limit = error, row
+
+    def one_by_one(self, rows):
+        """Calls the program for each of these rows."""
+        for row in rows.tolist():
+            if row >= self.limit:
+                return
+            try:
+                found = self.call(*self.batch.row(row))
+            except Exception as error:
+                self.fail(error, row)
+                return
+            self.results.put(found, row)
+            self.bar.add(1)
+
+    # ---- rows of one signature ----
+
+    def group(self, rows):
+        """All rows of one signature."""
+        rows = rows[rows < self.limit]
+        if not len(rows):
+            return
+        if rows[0] != 0:
+            self.one_by_one(rows[:1])
+            rows = rows[1:] if rows[0] < self.limit else rows[:0]
+        plan = _Plan.of(self, int(rows[0])) if len(rows) else None
+        if plan is None:
+            self.one_by_one(rows[rows > 0])
+            return
+        waiting = {id(plan.paths.last): (plan.paths.last, rows, 0)}
+        while waiting:
+            code, rows, hops = waiting.pop(next(iter(waiting)))
+            rows = rows[rows < self.limit]
+            if not len(rows):
+                continue
+            missed = plan.replay(code, rows) if hops < MOST_HOPS else None
+            if missed is None:
+                self.one_by_one(rows)
+                continue
+            for (at, outcome), left in missed:
+                self.hand_on(plan, code, at, outcome, left, waiting, hops + 1)
+
+    def hand_on(self, plan, code, at, outcome, rows, waiting, hops):
+        """Rows that found another outcome at an instruction of a path go on with the path that has it."""
+        other = plan.beside(code, at, outcome)
+        if other is None:
+            self.one_by_one(rows[:1])
+            rows = rows[1:]
+            other = plan.beside(code, at, outcome)
+        if other is None:
+            self.one_by_one(rows)
+        elif len(rows):
+            _, known, more = waiting.get(id(other), (other, rows[:0], 0))
+            waiting[id(other)] = other, np.sort(np.concatenate([known, rows])), max(hops, more)
+
+
+class _Plan:
+    """How rows of one signature are replayed."""
+
+    def __init__(self, one, paths, differentiated):
+        self.map, self.paths, self.differentiated = one, paths, differentiated
+
+    @classmethod
+    def of(cls, one, row):
+        """None where rows must be called one by one."""
+        batch, program = one.batch, one.program
+        if one.what not in KINDS or scalar.tracing() or debugging.is_on():
+            return None
+        args = batch.row(row)
+        if one.what == "value":
+            arguments, differentiated = Arguments(args, batch.kwargs), ()
+        else:
+            chosen = one.choose(program._name, one.argnums, args, batch.kwargs)
+            if chosen is None:
+                return None
+            arguments, differentiated = chosen.arguments, chosen.inputs
+        paths = program._find(arguments)
+        if paths.reason is not None or paths.last is None or any(code.draws for code in paths.codes):
+            return None
+        plan = cls(one, paths, differentiated)
+        plan.arguments = arguments
+        plan.inputs = [batch.columns[k] if k < len(batch.columns) else Shared(arguments.leaves[j])
+                       for j, k in enumerate(arguments._dynamic)]
+        # Placed once: their arrays live as long as this plan.
+        plan.placed = [column.placed() for column in plan.inputs]
+        return plan
+
+    def beside(self, code, at, outcome):
+        """The path that goes on with this outcome; None if it is not known, or not to be replayed."""
+        if at < 0 or at >= code.n or self.paths.reason is not None:
+            return None
+        other = self.paths.sibling(code, at, outcome)
+        return None if other is None or other is code or other.draws else other
+
+    def replay(self, code, rows):
+        """Replays rows on a path; a list of ((instruction, what was found there), rows) that left it; None if it can not be replayed."""
+        one, kind = self.map, KINDS[self.map.what]
+        if self.paths.reason is not None or not code.live_arrays():
+            return None
+        try:
+            target = self.paths.code_for(code, kind, self.differentiated, self.arguments)
+        except one.can_not:
+            return None
+        if target is None or (kind == "gradient" and target is code and not code.numeric):
+            return None
+        self.make_room(code, int(rows[0]))
+        failed, found = np.empty(len(rows), np.int32), np.empty(len(rows))
+        # Rows from the first to the last without a gap need no list of their numbers.
+        numbers = None if len(rows) == one.batch.count else np.ascontiguousarray(rows, np.int64)
+        outputs, gradients, constants = self.outputs(code, target)
+        make, is_lanes = self.workers(code, target, outputs, gradients)
+        workers = spread(make, len(rows), numbers, failed, found, one.threads, one.bar, is_lanes)
+        done = int(np.count_nonzero(failed < 0))
+        self.paths.counts.replays += done
+        if done:
+            self.paths.counts.in_a_row, self.paths.last = 0, code
+            for place, value in constants:
+                one.results.arrays[place][rows[failed < 0]] = value
+        if done == len(rows):
+            return []
+        return self.left_at_guards(code, rows, failed, found) if is_lanes else self.left(rows, workers)
+
+    def workers(self, code, target, outputs, gradients):
+        """(what makes a worker, whether it works on lanes)"""
+        inputs = [(address, stride) for address, stride, _ in self.placed]
+        lanes = self.lanes(code) if target is code else None
+        if lanes is None:
+            return functools.partial(RowWorker, target, inputs, [result for result in outputs if result is not None]), False
+        from ..core.lanes import Points, Worker
+        points = Points(lanes, inputs, [None if result is None else result[1] for result in outputs],
+                        {k: self.map.results.placed(place) for k, place in gradients.items()})
+        return functools.partial(Worker, points), True
+
+    def lanes(self, code):
+        """The path on lanes, made once."""
+        gradient = frozenset(self.differentiated)
+        shared = frozenset(k for k, column in enumerate(self.inputs) if type(column) is Shared)
+        key = "lanes", gradient, shared
+        if key not in code.owner.lanes:
+            try:
+                code.owner.lanes[key] = lanes_of(code, gradient, shared, self.map.program._fast_math)
+            except NotImplementedError:
+                code.owner.lanes[key] = None
+        return code.owner.lanes[key]
+
+    def outputs(self, code, target):
+        """(results, gradients, constants): for each result of the path, and of a derivative behind it, (what the Code refers to, where
+        it goes, its array) or None; by input the place of its gradient; and (place, value) of what is the same on the whole path.
+        """
+        results, is_grad = self.map.results, self.map.what == "grad"
+        first = 0 if is_grad else len(code.outputs)
+        gradients = {k: first + j for j, k in enumerate(self.differentiated)}
+        places = [(x, None if is_grad else place) for place, x in enumerate(code.outputs)]
+        if target is not code:
+            places += zip(target.outputs, gradients.values())
+        found, constants = [], []
+        for x, place in places:
+            if place is not None and isinstance(x, Plain):
+                constants.append((place, x.value))
+            found.append(None if place is None or isinstance(x, Plain) else (x, results.placed(place), results.arrays[place]))
+        return found, gradients, constants
+
+    def make_room(self, code, row):
+        """Makes the arrays of the results ready for those of a path; ValueError where rows differ in structure or shape."""
+        results, what = self.map.results, self.map.what
+        layouts = [] if what == "grad" else [layout_of(x) for x in code.outputs]
+        if what == "value":
+            results.check(code.structure, [shape for shape, _ in layouts], row)
+        for place, (_, dtype) in enumerate(layouts):
+            if dtype.kind not in "biufc":
+                raise TypeError(f"{results.name}.map: the result of row {row} holds something of which no array can be made")
+            # A gradient's value is a float.
+            results.promote(place, dtype if what == "value" or dtype == np.float32 else np.dtype(float))
+
+    # ---- rows that left ----
+
+    def left_at_guards(self, code, rows, failed, found):
+        """Rows that left a path on lanes, by guard and what it found."""
+        groups = []
+        for guard in np.unique(failed[failed >= 0]).tolist():
+            at, is_value = guard_at(code, guard)
+            here = np.flatnonzero(failed == guard)
+            if not is_value:
+                groups.append(((at, bool(found[here[0]])), rows[here]))
+                continue
+            bits = found[here].view(np.int64)
+            for one in np.unique(bits):
+                part = here[bits == one]
+                groups.append(((at, float(found[part[0]]).hex()), rows[part]))
+        return sorted(groups, key=lambda group: group[1][0])
+
+    def left(self, rows, workers):
+        """Rows that left a path that was replayed row by row."""
+        groups: dict = {}
+        for place, at, outcome in sorted((missed for worker in workers for missed in worker.missed), key=lambda missed: missed[0]):
+            groups.setdefault((at, outcome), []).append(rows[place])
+        return [(key, np.array(part, np.int64)) for key, part in groups.items()]

@@ -1,0 +1,124 @@
+"""`python -m fastad`, and what an installation that can not work says."""
+
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastad
+from fastad import __main__ as report
+from fastad import _installation
+
+PACKAGE = Path(fastad.__file__).parent
+COMPILED = (".so", ".pyd")
+
+
+def run(code, folder=None, *options):
+    done = subprocess.run([sys.executable, *options, "-c", textwrap.dedent(code)], capture_output=True, text=True,
+                          cwd=folder or PACKAGE.parent)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_report_and_self_check():
+    done = subprocess.run([sys.executable, "-m", "fastad"], capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if not line.startswith("check"))
+    assert lines["fastad"].startswith(fastad.__version__)
+    assert lines["NumPy"] == np.__version__
+    assert set(lines) == {"fastad", "Python", "NumPy", "SciPy", "optree", "processor", "kernels", "threads", "BLAS", "self-check"}
+    assert lines["self-check"].startswith("all right")
+    assert float(re.search(r"\((.*) s\)", lines["self-check"])[1]) < 2.0
+
+
+@pytest.mark.parametrize("check", report.CHECKS, ids=lambda check: check.__name__)
+def test_a_wrong_derivative_is_named(check, monkeypatch, capsys):
+    def wrong():
+        found, expected = check()
+        return np.asarray(found) * (1.0 + 1e-9), expected
+
+    wrong.__name__ = check.__name__
+    monkeypatch.setattr(report, "CHECKS", tuple(wrong if one is check else one for one in report.CHECKS))
+    assert report.main() == 1
+    failed = [line for line in capsys.readouterr().out.splitlines() if "FAILED" in line]
+    assert len(failed) == 2
+    assert failed[0].startswith(f"check      {check.__name__}: FAILED, AssertionError")
+    assert failed[1].startswith(f"self-check 1 of {len(report.CHECKS)} FAILED")
+
+
+def test_an_exception_in_a_check_is_named(monkeypatch, capsys):
+    def broken():
+        raise FloatingPointError("no such luck")
+
+    monkeypatch.setattr(report, "CHECKS", (broken,))
+    assert report.main() == 1
+    assert "check      broken: FAILED, FloatingPointError: no such luck" in capsys.readouterr().out
+
+
+def test_blas_without_threadpoolctl(monkeypatch):
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    assert "pip install threadpoolctl" in dict(report.report())["BLAS"]
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A folder with a copy of the package without its compiled modules."""
+    shutil.copytree(PACKAGE, tmp_path / "fastad", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__", "generated"))
+    return tmp_path
+
+
+def test_old_python(monkeypatch):
+    code = """
+        import sys
+        sys.version_info = (3, 10, 12, "final", 0)
+        sys.path.insert(0, {folder!r})
+        import fastad
+    """
+    status, text = run(code.format(folder=str(PACKAGE.parent)))
+    assert status == 1
+    assert "ImportError: fastad needs Python 3.11 or newer; this is Python" in text
+
+
+@pytest.mark.parametrize("version, says", [
+    ("1.26.4", "fastad needs NumPy 2 or newer; this is NumPy 1.26.4: pip install 'numpy>=2'"),
+    (None, "fastad needs NumPy, which can not be imported"),
+])
+def test_old_or_missing_numpy(tmp_path, version, says):
+    (tmp_path / "numpy.py").write_text(f"__version__ = {version!r}\n" if version else "raise ModuleNotFoundError('No module')\n")
+    status, text = run(f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); sys.path.insert(0, {str(tmp_path)!r}); import fastad")
+    assert status == 1
+    assert f"ImportError: {says}" in text
+
+
+def test_not_built(copied):
+    status, text = run("import fastad", copied)
+    assert status == 1
+    assert f"ImportError: fastad in {copied / 'fastad'} has no compiled core for this Python" in text
+    assert "-m pip install -e . (needs a C compiler)" in text
+
+
+def test_built_for_another_machine(copied):
+    (copied / "fastad" / "core" / "tape.cpython-399-riscv64-linux-gnu.so").write_bytes(b"")
+    status, text = run("import fastad", copied)
+    assert status == 1
+    assert "is compiled for cpython-399-riscv64-linux-gnu, not for this Python" in text
+
+
+def test_a_damaged_module(copied):
+    for path in PACKAGE.rglob("*"):
+        if path.suffix in COMPILED:
+            shutil.copy(path, copied / "fastad" / path.relative_to(PACKAGE))
+    damaged = next(path for path in (copied / "fastad" / "core").glob("tape.*") if path.suffix in COMPILED)
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    status, text = run("import fastad", copied)
+    assert status == 1
+    assert f"ImportError: {damaged} can not be loaded" in text
+
+
+def test_other_errors_are_left_alone():
+    _installation.explain(ImportError("something else", name="something"))
+    _installation.explain(AttributeError("something else"))
