@@ -208,12 +208,7 @@ cdef class RunValues:
         cdef Operand new
         if old is None or old.kind == CONSTANT or (old.kind == ARRAY and (old.value is None or (old.buffer is None and
                                                                                                old.value is not NOT_RUN))):
-            if kind is ProgramCall:
-            program_call = ProgramCall.__new__(ProgramCall)
-            program_call.function, program_call.outs, program_call.out = (<ProgramCall>old).function, (<ProgramCall>old).outs, old.out
-            program_call.args = self.tree((<ProgramCall>old).args)
-            return program_call
-        return old
+            return old
         new = Operand.__new__(Operand)
         new.kind, new.number, new.layout, new.strides = old.kind, old.number, old.layout, old.strides
         new.offset, new.slot = old.offset, old.slot
