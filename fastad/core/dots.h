@@ -100,7 +100,8 @@ FASTAD_CLONES static void fastad_add_rows(double *w, const double *p, int64_t st
             for (j = 0; j < n; j++) w[j] = (((w[j] + f0 * p[j]) + f1 * p1[j]) + f2 * p2[j]) + f3 * p3[j];
         else
             for (j = 0; j < n; j++)
-                w[j] = (((w[j] + fastad_mulz_of_double(f0, p[j])) + fastad_mulz_of_double(f1, p1[j])) + fastad_mulz_of_double(f2, p2[j])) + fastad_mulz_of_double(f3, p3[j]);
+                w[j] = (((w[j] + fastad_mulz_of_double(f0, p[j])) + fastad_mulz_of_double(f1, p1[j]))
+                        + fastad_mulz_of_double(f2, p2[j])) + fastad_mulz_of_double(f3, p3[j]);
     }
     for (; k < count; k++, p += step)
         for (j = 0; j < n; j++) w[j] += fastad_mulz_of_double(f[k], p[j]);

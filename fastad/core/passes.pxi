@@ -136,7 +136,7 @@ cdef inline uint64_t hash_of(const Draft* d, int64_t i) noexcept nogil:
     if d.opcode[i] == OP_CONSTANT:
         key = (<const uint64_t*>&d.t.v[i])[0]
     else:
-        key = <uint64_t>d.opcode[i] << 56 ^ <uint64_t><uint64_t>d.a[i] << 28 ^ <uint64_t>d.b[i]
+        key = <uint64_t>d.opcode[i] << 56 ^ <uint64_t>d.a[i] << 28 ^ <uint64_t>d.b[i]
     return key * <uint64_t>0x9E3779B97F4A7C15 >> (64 - RECENT_BITS)
 
 
@@ -237,14 +237,15 @@ cdef void join_chains(Draft* d) noexcept nogil:
     """
     cdef int64_t i
     cdef int32_t before, term
-    cdef bint is_product, before_is_product
+    cdef bint is_product, before_is_product, neither
     for i in range(d.n):
         if d.opcode[i] != OP_ADD:
             continue
         before, term = d.a[i], d.b[i]
         before_is_product = d.opcode[before] == OP_MULTIPLY and d.uses[before] == 1
         is_product = d.opcode[term] == OP_MULTIPLY and d.uses[term] == 1
-        if (before_is_product and not is_product) or (not before_is_product and not is_product and not goes_on(d, before, SUM) and goes_on(d, term, SUM)):
+        neither = not before_is_product and not is_product
+        if (before_is_product and not is_product) or (neither and goes_on(d, term, SUM) and not goes_on(d, before, SUM)):
             before, term = term, before
             before_is_product, is_product = is_product, before_is_product
         d.a[i], d.b[i] = before, term
@@ -419,6 +420,7 @@ cdef void list_operands(const Draft* d, Plan* p, Run* run, const uint64_t* keys,
             for j in range(4):
                 at[4 * k + j] = d.index[found[j]] if j < arity else 0
             at[4 * n + k] = d.t.b[i]
+            p.second_unknown |= special_row(d.t.b[i]).unknown_second != 0
             continue
         at[k] = d.index[found[0]]
         if arity > 1:

@@ -243,3 +243,110 @@ cdef void special_adjoint(const Plan* p, const Run* r, const double* u, double* 
     row.first(found, u[r.out + k], first)
     for j in range(row.arity):
         w[p.listed[r.a.list + 4 * k + j]] += mulz(wk, first[j])
+
+
+# ---- tangents ------------------------------------------------------------------------------------------------------------------
+
+cdef void run_tangent(const Plan* p, const double* u, double* t) noexcept nogil:
+    """Tangents from those of the inputs; what is gathered in runs is constant."""
+    cdef const Run* r
+    cdef int64_t i, k, a, b
+    for i in range(p.run_count):
+        r = &p.runs[i]
+        if r.opcode >= FIRST_OPCODE:
+            for k in range(r.count):
+                a = index_of(p, &r.a, 1, k, 0)
+                b = index_of(p, &r.b, 1, k, 0) if ARITY[r.opcode] > 1 else a
+                tangent_step(r.opcode, r.out + k, a, b, u[a], u[b], u[r.out + k], t)
+        elif r.opcode == OP_SPECIAL:
+            for k in range(r.count):
+                t[r.out + k] = special_tangent(p, r, u, t, k)
+        elif r.opcode != OP_GATHER:
+            for k in range(r.count):
+                t[r.out + k] = tangent_sum(p, r, u, t, k)
+
+
+cdef double special_tangent(const Plan* p, const Run* r, const double* u, const double* t, int64_t k) noexcept nogil:
+    cdef double[4] found
+    cdef double[4] first
+    cdef Special* row = load_special(p, r, u, k, found)
+    cdef double total = 0.0
+    cdef int j
+    row.first(found, u[r.out + k], first)
+    for j in range(row.arity):
+        total += mulz(t[p.listed[r.a.list + 4 * k + j]], first[j])
+    return total
+
+
+cdef double tangent_sum(const Plan* p, const Run* r, const double* u, const double* t, int64_t k) noexcept nogil:
+    """The tangent of a sum or dot."""
+    cdef double total = t[index_of(p, &r.c, 1, k, 0)]
+    cdef int64_t j, a, b
+    for j in range(r.length):
+        a = index_of(p, &r.a, r.length, k, j)
+        if r.opcode == SUM:
+            total += t[a]
+            continue
+        b = index_of(p, &r.b, r.length, k, j)
+        total += mulz(t[a], u[b]) + mulz(t[b], u[a])
+    return total
+
+
+# ---- adjoint tangents ----------------------------------------------------------------------------------------------------------
+
+cdef void run_reverse_tangent(const Plan* p, const double* u, double* t, double* w, double* s) noexcept nogil:
+    """Adjoints and adjoint tangents from those that are set and the tangents of all; every second partial must have a rule."""
+    cdef const Run* r
+    cdef int64_t i, k, a, b, out
+    for i in range(p.run_count - 1, -1, -1):
+        r = &p.runs[i]
+        for k in range(r.count):
+            out = r.out + k
+            if r.opcode == OP_GATHER or (w[out] == 0.0 and s[out] == 0.0):
+                continue
+            if r.opcode >= FIRST_OPCODE:
+                a = index_of(p, &r.a, 1, k, 0)
+                b = index_of(p, &r.b, 1, k, 0) if ARITY[r.opcode] > 1 else a
+                reverse_tangent_step(r.opcode, a, b, u[a], u[b], u[out], w[out], s[out], t, w, s)
+            elif r.opcode == OP_SPECIAL:
+                special_reverse_tangent(p, r, u, t, w, s, k)
+            else:
+                reverse_tangent_sum(p, r, u, t, w, s, k)
+
+
+cdef void special_reverse_tangent(const Plan* p, const Run* r, const double* u, const double* t, double* w, double* s,
+                                  int64_t k) noexcept nogil:
+    cdef double[4] found
+    cdef double[4] first
+    cdef double[16] second
+    cdef const int32_t* at = p.listed + r.a.list + 4 * k
+    cdef double wk = w[r.out + k], sk = s[r.out + k], curvature
+    cdef Special* row = load_special(p, r, u, k, found)
+    cdef int i, j
+    row.first(found, u[r.out + k], first)
+    row.second(found, u[r.out + k], second)
+    for j in range(row.arity):
+        curvature = 0.0
+        for i in range(row.arity):
+            curvature += mulz(t[at[i]], second[4 * i + j])
+        w[at[j]] += mulz(wk, first[j])
+        s[at[j]] += mulz(sk, first[j]) + mulz(wk, curvature)
+
+
+cdef void reverse_tangent_sum(const Plan* p, const Run* r, const double* u, const double* t, double* w, double* s,
+                              int64_t k) noexcept nogil:
+    cdef double wk = w[r.out + k], sk = s[r.out + k]
+    cdef int64_t j, a = index_of(p, &r.c, 1, k, 0), b
+    w[a] += wk
+    s[a] += sk
+    for j in range(r.length):
+        a = index_of(p, &r.a, r.length, k, j)
+        if r.opcode == SUM:
+            w[a] += wk
+            s[a] += sk
+            continue
+        b = index_of(p, &r.b, r.length, k, j)
+        w[a] += mulz(wk, u[b])
+        w[b] += mulz(wk, u[a])
+        s[a] += mulz(sk, u[b]) + mulz(wk, t[b])
+        s[b] += mulz(sk, u[a]) + mulz(wk, t[a])

@@ -41,6 +41,7 @@ cdef struct Plan:
     int32_t* kept              # places whose values are wanted, and
     int32_t* kept_index        # where these are
     int64_t kept_count
+    bint second_unknown        # a second partial has no rule
     int64_t instructions       # that are left of the path's, each term of a dot or sum counted
 
 
@@ -57,3 +58,5 @@ cdef void load_constants(const Plan* p, double* u) noexcept nogil
 cdef void run_forward(const Plan* p, const double* v, double* u, char** data) noexcept nogil
 cdef void copy_kept(const Plan* p, const double* u, double* v) noexcept nogil
 cdef void run_reverse(const Plan* p, const double* u, double* w) noexcept nogil
+cdef void run_tangent(const Plan* p, const double* u, double* t) noexcept nogil
+cdef void run_reverse_tangent(const Plan* p, const double* u, double* t, double* w, double* s) noexcept nogil

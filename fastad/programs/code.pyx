@@ -26,11 +26,12 @@ from numpy cimport (
 from fastad.arrays.active cimport Operand, Record
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
-from fastad.core.lanes cimport Check, Path, lowered
+from fastad.core.lanes cimport Check, Path, lowered, vectorised
 from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row, watching
-from fastad.core.lanes cimport vectorised
+from fastad.core.schedule cimport (
+    Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, run_reverse_tangent, run_tangent, schedule_of,
+)
 from fastad.core.seeds cimport LANES, reverse_lanes, reverse_tangent_lanes, tangent_lanes
-from fastad.core.schedule cimport Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, schedule_of
 from fastad.core.sweeps cimport (
     give_back, reverse_sweep, reverse_tangent_sweep, tangent_sweep, zeros,
 )
@@ -988,8 +989,11 @@ cdef class Replay:
 
     def tangent(self, list inputs, list tangents, list outputs):
         """Tangents of outputs (slots, -1 for a constant) for tangents of inputs (indices of leaves)."""
-        cdef Sweep sweep = Sweep(self.ws)
+        cdef Sweep sweep
         cdef int64_t i = 0
+        if self.ws.schedule is not None:
+            return scheduled_tangent(self.ws, inputs, tangents, outputs)
+        sweep = Sweep(self.ws)
         sweep.seed(self.code, inputs, tangents)
         with nogil:
             while i < sweep.t.n:
@@ -1001,6 +1005,8 @@ cdef class Replay:
         """The Hessian of an output (a slot, -1 for a constant) times tangents of inputs."""
         cdef Sweep t, w, s
         cdef int64_t stopped
+        if self.ws.schedule is not None and not self.ws.schedule.plan.second_unknown:
+            return scheduled_product(self.ws, inputs, tangents, output)
         if self.code.tape.storages:
             return product_by_lanes(self, inputs, tangents, output)
         if output < 0:
@@ -1069,11 +1075,12 @@ cdef class Sweep:
         self.data = <double**>calloc(max(len(code.tape.storages), 1), sizeof(double*))
         if self.data == NULL:
             raise MemoryError("no memory for a sweep")
-        for number, (shape, dtype) in enumerate(code.tape.storages):
+        for number, layout in enumerate(code.tape.storages):
             array = None
-            if dtype == np.float64:
-                array = np.zeros(shape)
+            if (<cnp.dtype>(<tuple>layout)[1]).num == NPY_DOUBLE:
+                array = empty(<tuple>layout)
                 self.data[<Py_ssize_t>number] = <double*>PyArray_DATA(array)
+                memset(PyArray_DATA(array), 0, PyArray_NBYTES(array))
             self.arrays.append(array)
 
     def __dealloc__(self):

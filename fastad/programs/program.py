@@ -113,6 +113,9 @@ class Paths:
                 code = recorded = self.record(arguments, code)
                 continue
             if held:
+                if kind != "value" and target is code and not _sweeps_serve(code, kind):
+                    # Its derivative was to be recorded at values at which it was said not to hold.
+                    raise GuardError("a derivative of this program without source can not be recorded for these arguments")
                 self.last, code.owner.used, self.clock = code, self.clock, self.clock + 1
                 if code is not recorded:
                     self.counts.replays += 1
@@ -148,7 +151,7 @@ class Paths:
                     "a single number for a gradient; use jacobian for several" if kind in ("gradient", "product") else
                     "made of numbers and arrays for a derivative"))
             raise _RunEagerly            # the eager transform says what is wrong
-        if code.numeric_product if kind == "product" else code.numeric:
+        if _sweeps_serve(code, kind):
             return code
         found = code.owner.derived.get((kind, differentiated))
         if found is None:
@@ -405,6 +408,11 @@ class Paths:
     def forget(self):
         """Drops all paths."""
         self.codes, self.last, self.counts.valid = [], None, False
+
+
+def _sweeps_serve(code, kind):
+    """Whether numeric sweeps over a path give this derivative."""
+    return code.numeric_product if kind == "product" else code.numeric
 
 
 def _prepare(code):
@@ -925,7 +933,7 @@ def _full(code, x, w):
 
 def _jvp(paths, chosen, tangents):
     directions = chosen.flatten_like("jvp", "tangents", tangents)
-    code, replay = paths.run("tangent", chosen.inputs, chosen.arguments, True)
+    code, replay = paths.run("tangent", chosen.inputs, chosen.arguments)
     value = replay.result(code.outputs)
     tangent = _tangent(code, replay, chosen, directions)
     replay.finish()
@@ -955,7 +963,7 @@ def _vjp(paths, chosen):
 
 def _hvp(paths, chosen, tangents):
     directions = chosen.flatten_like("hvp", "tangents", tangents)
-    code, replay = paths.run("product", chosen.inputs, chosen.arguments, True)
+    code, replay = paths.run("product", chosen.inputs, chosen.arguments)
     product = chosen.rebuild(_tangent(code, replay, chosen, directions, "product"))
     replay.finish()
     return product[0] if len(chosen.parts) == 1 else product

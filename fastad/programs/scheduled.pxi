@@ -127,3 +127,60 @@ cdef object adjoint_of(Workspace ws, Py_ssize_t k, const double* w):
     array = empty(layout)
     memcpy(PyArray_DATA(array), <const char*>w + ws.code.offsets[leaf.number], PyArray_NBYTES(array))
     return array
+
+
+cdef double* seeded(Workspace ws, list inputs, list tangents) except NULL:
+    """Tangents of inputs (indices of leaves) among zeros by index, to be given back."""
+    cdef double* t = zeros(ws.schedule.plan.end)
+    cdef const Leaf* leaf
+    cdef tuple layout
+    cdef ndarray array
+    try:
+        for k, tangent in zip(inputs, tangents):
+            leaf = &ws.code.leaves[<Py_ssize_t>k]
+            if leaf.kind == SCALAR:
+                t[ws.schedule.plan.base + leaf.order] = tangent
+                continue
+            layout = <tuple>ws.code.tape.storages[leaf.number]
+            if tangent is not None and (<cnp.dtype>layout[1]).num == NPY_DOUBLE:
+                array = np.ascontiguousarray(np.broadcast_to(tangent, layout[0]), np.float64)
+                memcpy(<char*>t + ws.code.offsets[leaf.number], PyArray_DATA(array), PyArray_NBYTES(array))
+    except BaseException:
+        give_back(t)
+        raise
+    return t
+
+
+cdef list scheduled_tangent(Workspace ws, list inputs, list tangents, list outputs):
+    """Tangents of outputs (slots, -1 for a constant) for tangents of inputs (indices of leaves)."""
+    cdef const double* u = <double*>ws.aligned
+    cdef double* t = seeded(ws, inputs, tangents)
+    cdef int64_t hint = 0
+    try:
+        with nogil:
+            run_tangent(&ws.schedule.plan, u, t)
+        return [t[ws.schedule.index_of(<int32_t>ws.code.place(<int64_t>slot), &hint)] if slot >= 0 else 0.0 for slot in outputs]
+    finally:
+        give_back(t)
+
+
+cdef list scheduled_product(Workspace ws, list inputs, list tangents, int64_t output):
+    """The Hessian of an output (a slot, -1 for a constant) times tangents of inputs."""
+    cdef const Plan* p = &ws.schedule.plan
+    cdef const double* u = <double*>ws.aligned
+    cdef double* t = seeded(ws, inputs, tangents)
+    cdef double* w = NULL
+    cdef double* s = NULL
+    cdef int64_t hint = 0
+    try:
+        w, s = zeros(p.end), zeros(p.end)
+        if output >= 0:
+            w[ws.schedule.index_of(<int32_t>ws.code.place(output), &hint)] = 1.0
+        with nogil:
+            run_tangent(p, u, t)
+            run_reverse_tangent(p, u, t, w, s)
+        return [adjoint_of(ws, k, s) for k in inputs]
+    finally:
+        give_back(t)
+        give_back(w)
+        give_back(s)

@@ -393,6 +393,7 @@ cdef class Fusion:
         cdef int64_t i, check = 0
         cdef int64_t pause = code.place(code.start) if code.pauses else -1
         cdef int op, k
+        cdef int32_t known = -1            # the storage read last
         self.find_last_guard()
         self.needed.update(self.asked)
         for i in range(c.n):
@@ -409,9 +410,11 @@ cdef class Fusion:
                     if i <= self.last_guard:
                         self.note_early(&code.kernels[c.a[i]][k])
             elif op == OP_GATHER or op == OP_PUT:
-                self.needed.add(c.a[i])
-                if i <= self.last_guard:
-                    self.early.add(<Py_ssize_t>c.a[i])
+                if c.a[i] != known:
+                    known = c.a[i]
+                    self.needed.add(known)
+                    if i <= self.last_guard:
+                        self.early.add(<Py_ssize_t>known)
                 if self.chain is not None and self.chain.touches(c.a[i], op == OP_PUT):
                     self.close()
             elif self.chain is not None and self.chain.sums and op > OP_INPUT:
@@ -491,9 +494,8 @@ cdef class Fusion:
         for k in range(<int>len(code.inputs)):
             if code.leaves[k].kind == ARRAY:
                 lives[<Py_ssize_t>code.leaves[k].number] = (-1, -1)
-        for number, _ in code.refreshed:
-            lives[number] = (-1, -1)
-        for i in range(c.n):
+        # On a path of scalars there are no others.
+        for i in range(0 if code.scalars_only else c.n):
             if code.pauses and i == code.place(code.start):
                 pause = count
             count += 1
@@ -511,6 +513,9 @@ cdef class Fusion:
                         touch_chain(lives, kernel.chain, count)
         for number in self.asked:
             touch(lives, number, count + 1)
+        # What is copied in may be asked for once and serve several replays.
+        for number, _ in code.refreshed:
+            lives[number] = (-1, count + 1)
         if code.pauses:
             # What is behind the path may run again: what it reads of the path, and its seeds, stay.
             pause = count if pause < 0 else pause
