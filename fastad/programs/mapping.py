@@ -119,8 +119,10 @@ class _Map:
         if other is None:
             self.one_by_one(rows)
         elif len(rows):
-            _, known, more = waiting.get(id(other), (other, rows[:0], 0))
-            waiting[id(other)] = other, np.sort(np.concatenate([known, rows])), max(hops, more)
+            if id(other) in waiting:
+                _, known, more = waiting[id(other)]
+                rows, hops = np.sort(np.concatenate([known, rows])), max(hops, more)
+            waiting[id(other)] = other, rows, hops
 
 
 class _Plan:
@@ -246,7 +248,7 @@ class _Plan:
     def left_at_guards(self, code, rows, failed, found):
         """Rows that left a path on lanes, by guard and what it found."""
         groups = []
-        for guard in np.unique(failed[failed >= 0]).tolist():
+        for guard in np.flatnonzero(np.bincount(failed[failed >= 0])).tolist():
             at, is_value = guard_at(code, guard)
             here = np.flatnonzero(failed == guard)
             if not is_value:
