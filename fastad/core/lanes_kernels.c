@@ -27,6 +27,13 @@
 
 /* ---- forward ---- */
 
+/* The sine as a value: that of -0 is -0. */
+static void sines(const double *x, double *result, int n) {
+    int l;
+    fastad_sines(x, result, n, 0);
+    for (l = 0; l < n; l++) result[l] = x[l] == 0.0 ? x[l] : result[l];
+}
+
 static void special_value(const FastadLaneSpecial *special, double *v, int lanes) {
     double operands[4];
     int l, k;
@@ -45,10 +52,12 @@ static int check(const FastadLaneStep *step, FastadLaneBlock *block) {
     size_t l;
     /* As wide as the numbers, so that these loops too work on all lanes at once. */
     int64_t bad = 0, left = 0;
-    if (step->op == FASTAD_LANE_LESS) FASTAD_EACH(holds[l] = x[l] < y[l] ? 1.0 : 0.0)
-    else if (step->op == FASTAD_LANE_LESS_EQUAL) FASTAD_EACH(holds[l] = x[l] <= y[l] ? 1.0 : 0.0)
-    else FASTAD_EACH(holds[l] = x[l] == y[l] ? 1.0 : 0.0)
-    FASTAD_EACH(bad |= (holds[l] != expected) & (failed[l] == INFINITY) ? (int64_t)1 : (int64_t)0)
+#define FASTAD_COMPARED(relation) \
+    FASTAD_EACH(holds[l] = x[l] relation y[l] ? 1.0 : 0.0; \
+                bad |= (holds[l] != expected) & (failed[l] == INFINITY) ? (int64_t)1 : (int64_t)0)
+    if (step->op == FASTAD_LANE_LESS) FASTAD_COMPARED(<)
+    else if (step->op == FASTAD_LANE_LESS_EQUAL) FASTAD_COMPARED(<=)
+    else FASTAD_COMPARED(==)
     if (!bad) return 1;
     FASTAD_EACH(
         found[l] = (holds[l] != expected) & (failed[l] == INFINITY) ? other : found[l];
@@ -92,7 +101,7 @@ static int forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *bloc
         case FASTAD_LANE_VALUE: if (!check_value(step, block)) return 0; break;
         case FASTAD_LANE_EXP: fastad_exps(x, out, lanes); break;
         case FASTAD_LANE_LOG: fastad_logs(x, out, lanes); break;
-        case FASTAD_LANE_SIN: fastad_sines(x, out, lanes, 0); break;
+        case FASTAD_LANE_SIN: sines(x, out, lanes); break;
         case FASTAD_LANE_COS: fastad_sines(x, out, lanes, 1); break;
         case FASTAD_LANE_TANH: fastad_tanhs(x, out, lanes); break;
         }
@@ -177,7 +186,7 @@ static void reverse(const FastadLaneReverse *steps, int64_t n, const FastadLaneB
 static int function(const char *name, const double *x, double *result, int n) {
     if (!strcmp(name, "exp")) fastad_exps(x, result, n);
     else if (!strcmp(name, "log")) fastad_logs(x, result, n);
-    else if (!strcmp(name, "sin")) fastad_sines(x, result, n, 0);
+    else if (!strcmp(name, "sin")) sines(x, result, n);
     else if (!strcmp(name, "cos")) fastad_sines(x, result, n, 1);
     else if (!strcmp(name, "tanh")) fastad_tanhs(x, result, n);
     else return 0;
