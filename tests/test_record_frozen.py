@@ -816,3 +816,30 @@ def test_gradients_where_some_paths_have_arrays_and_some_have_none():
         for x in (first, 1.5, 0.5, -0.5, 0.3, 1.2, -0.2, 0.4):
             close(F.grad(x), fastad.grad(f)(x))
             close(F.value_and_grad(x), fastad.value_and_grad(f)(x))
+
+
+@pytest.mark.parametrize("argnums", [0, 1, -1, (0,), (0, 1), (2, 0), (0, 1, 2), (-1, 0), (), [0, 2]])
+def test_gradients_by_several_arguments(argnums):
+    def f(x, part, y):
+        return x * part["a"][0] * y[1] if x > y[0] else np.sum(part["a"] * y) * part["b"] - x
+
+    F = fastad.record(f)
+    for k in range(4):
+        for x in (-9.0, 9.0):
+            args = x + k, {"a": VECTORS[k], "b": 2.0}, VECTORS[k + 1]
+            close(F.grad(*args, argnums=argnums), fastad.grad(f, argnums)(*args))
+            close(F.value_and_grad(*args, argnums=argnums), fastad.value_and_grad(f, argnums)(*args))
+
+
+@pytest.mark.parametrize("argnums", [(1.0,), ([1],), (0, 0), (5,), ("x",), None])
+def test_argnums_that_are_none(argnums):
+    def f(x, y):
+        return x * y
+
+    F = fastad.record(f)
+    F.grad(2.0, 3.0, argnums=(1,))
+    with pytest.raises((TypeError, ValueError)) as eager:
+        fastad.grad(f, argnums)(2.0, 3.0)
+    with pytest.raises(type(eager.value)) as replayed:
+        F.grad(2.0, 3.0, argnums=argnums)
+    assert str(replayed.value) == str(eager.value)

@@ -528,7 +528,7 @@ class Program(Replayed):
                 try:
                     paths = self._find(chosen.arguments)
                     result = replayed(paths, chosen)
-                    if transform in ("grad", "value_and_grad") and type(argnums) is int and paths.last is not None:
+                    if transform in ("grad", "value_and_grad") and type(argnums) in (int, tuple) and paths.last is not None:
                         self._remember(transform, argnums, chosen.arguments, paths, paths.last)
                     return result
                 except _RunEagerly:
@@ -537,9 +537,9 @@ class Program(Replayed):
             return eager(self._source())
         return getattr(transforms, transform)(self._source(), argnums)(*args, **kwargs)
 
-    def _remember(self, kind, argnum, arguments, paths, code):
+    def _remember(self, kind, argnums, arguments, paths, code):
         """Notes the short way for calls like this one, if arguments are floats and arrays in plain containers, the result one."""
-        key = kind if kind == "value" else (kind, argnum)
+        key = kind if kind == "value" else (kind, argnums)
         if any(shortcut.paths is paths and shortcut.is_current() for shortcut in self.shortcuts.get(key, ())):
             return
         if arguments.kwargs or code.structure is not NUMBER or code.draws or not arguments.plain:
@@ -547,13 +547,15 @@ class Program(Replayed):
         if kind == "value":
             if isinstance(code.outputs[0], Plain):
                 return
-            target = code
+            target, chosen, inputs = code, 0, ()
         else:
-            [(_, start, stop)] = arguments.parts([argnum % len(arguments.args)])
-            target = paths.code_for(code, "gradient", tuple(range(start, stop)))
             if not isinstance(code.outputs[0], int):
                 return
-        self.remember(key, Shortcut(paths, code, target, kind, argnum % max(len(arguments.args), 1), arguments.args))
+            positions, single = transforms._positions(kind, argnums, len(arguments.args))
+            inputs = tuple([k for _, start, stop in arguments.parts(positions) for k in range(start, stop)])
+            target = paths.code_for(code, "gradient", inputs)
+            chosen = positions[0] if single else tuple(positions)
+        self.remember(key, Shortcut(paths, code, target, kind, chosen, inputs, arguments.args))
 
     def _look(self, arguments, adjoints):
         """In fastad.debug() looks for NaN and infinity in a replay before its results are asked for."""
