@@ -614,7 +614,8 @@ class Program(Replayed):
     def explain(self, *args: Any, **kwargs: Any) -> Any:
         """Every step at these arguments with its value, and for a scalar result its adjoint and the reverse sweep by hand.
 
-        Prints as text, shows itself as HTML in a notebook; `rows` and `sweep` hold the numbers.
+        Prints as text, shows itself as HTML in a notebook; `rows` and `sweep` hold the numbers. The function may run once more, to
+        find its lines.
 
             >>> F = fastad.record(lambda x: x * np.sin(x))
             >>> print(F.explain(2.0))
@@ -688,6 +689,8 @@ class Program(Replayed):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes what is recorded, without the source, to a file that `fastad.load` reads; docs/file-format.md describes it.
+
+        The function may run once more for each path, to find its lines, and to see that it does the same with captured arrays as they are.
 
         TypeError, which names them, for functions that a replay calls in Python and for arguments that a file can not hold.
         """
