@@ -255,7 +255,7 @@ class Paths:
             self.give_up("it has captured an iterator, which gives something else each time")
         if self.reason is not None:
             raise _RunEagerly
-        streams = Streams(*captured)
+        streams = Streams(*captured, everywhere=not (arguments.plain and all(known.closed for known in captured)))
         self.look_at_arrays()
         version = self.version
         try:
