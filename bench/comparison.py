@@ -13,9 +13,10 @@ from bench.gradbench.registry import EVALS
 from bench.gradbench.tools import MODULES
 from bench.report import quantity
 
-OURS = ("fastad", "fastad eager", "plain f", "C")
+OURS = ("fastad", "fastad eager", "plain f", "C", "Python")
+BY_HAND = {"C": {"gmm", "ba", "kmeans", "llsq", "lse", "lstm", "ode", "det"}, "Python": {"particle", "saddle"}}
 PEERS = tuple(name for name in MODULES if name not in OURS)
-COLUMNS = (("import", "s"), ("record", "s"), ("first", "s"), ("later", "s"), ("memory", "B"))
+COLUMNS = (("import", "s"), ("record", "s"), ("first", "s"), ("later", "s"), ("cpu", "s"), ("memory", "B"))
 
 
 def run(options, console, names=tuple(EVALS), suite="gradbench"):
@@ -27,10 +28,10 @@ def run(options, console, names=tuple(EVALS), suite="gradbench"):
     done, started = [], time.perf_counter()
     try:
         with Progress(TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console) as progress:
-            task = progress.add_task(suite, total=len(plan) * len(tools))
+            task = progress.add_task(suite, total=sum(len(used_for(name, tools)) for name, _ in plan))
             for name, size in plan:
                 group = []
-                for cell in cells.run(name, size, tools, options.limit, message_file(name, size, options.data)):
+                for cell in cells.run(name, size, used_for(name, tools), options.limit, message_file(name, size, options.data)):
                     progress.update(task, advance=1, description=f"{name} {told(size)}: {cell.tool} {cell.status}")
                     done.append(cell)
                     group.append(cell)
@@ -48,6 +49,11 @@ def chosen_tools(peers):
     """Returns the tools to run: ours and the named peers, all where none is named."""
     wanted = PEERS if not peers else tuple(name for name in PEERS if name.lower() in {peer.lower() for peer in peers})
     return (*OURS, *wanted)
+
+
+def used_for(name, tools):
+    """Returns the tools without the derivatives by hand that nobody has written."""
+    return [tool for tool in tools if tool not in BY_HAND or name in BY_HAND[tool]]
 
 
 def sizes_of(name, which):

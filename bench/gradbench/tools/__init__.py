@@ -14,6 +14,7 @@ MODULES = {
     "autograd": "autograd_models",
     "CasADi": "casadi_models",
     "C": "c_models",
+    "Python": "python_models",
     "plain f": "plain",
 }
 
