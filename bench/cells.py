@@ -46,16 +46,18 @@ class Cell:
 
 
 def run(problem: str, size: Sequence, tools: Sequence[str], limit: float, message: str | None = None) -> Iterator[Cell]:
-    """Yields the cells of a problem as they are finished, all of them checked once the last is."""
+    """Yields the cells of a problem as they are finished; they are checked when the iteration ends or is broken off."""
     cells, found = [], {}
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        for tool in tools:
-            cell, numbers = one(problem, size, tool, limit, Path(folder), message)
-            cells.append(cell)
-            if numbers is not None and tool not in UNCHECKED:
-                found[tool] = numbers
-            yield cell
-    check(cells, found)
+    try:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            for tool in tools:
+                cell, numbers = one(problem, size, tool, limit, Path(folder), message)
+                cells.append(cell)
+                if numbers is not None and tool not in UNCHECKED:
+                    found[tool] = numbers
+                yield cell
+    finally:
+        check(cells, found)
 
 
 def one(problem, size, tool, limit, folder, message=None):

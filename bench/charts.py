@@ -70,8 +70,9 @@ def ratios(cells):
                 axes.plot([1.0, ratio], [k + shift] * 2, color=color, linewidth=6.0, solid_capstyle="butt")
                 axes.annotate(f"{ratio:.2g}", (ratio, k + shift), xytext=(4 if ratio >= 1 else -4, 0), textcoords="offset points",
                               va="center", ha="left" if ratio >= 1 else "right", fontsize=8)
-    axes.plot([], [], color=COLORS["JAX"], linewidth=6.0, label="over the best peer")
-    axes.plot([], [], color=COLORS["C"], linewidth=6.0, label="over C (Python) by hand")
+    for k, (color, name) in enumerate(((COLORS["JAX"], "over the best peer"), (COLORS["C"], "over C (Python) by hand")), 1):
+        if any(bar[k] is not None for bar in bars):
+            axes.plot([], [], color=color, linewidth=6.0, label=name)
     axes.set_yticks(range(len(bars)), [name for name, *_ in bars])
     axes.set_xscale("log")
     axes.margins(x=0.15)
