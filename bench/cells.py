@@ -16,7 +16,7 @@ from bench.peers import ONE_THREAD
 ROOT = Path(__file__).parents[1]
 TOLERANCE = 1e-10
 # Whose numbers the others must have: the first of these that has any, so that fastad is checked by another one.
-REFERENCES = ("C", "Python", "JAX", "PyTorch", "autograd", "CasADi", "fastad eager", "fastad")
+REFERENCES = ("C", "Python", "JAX", "PyTorch", "autograd", "CasADi", "micrograd", "fastad eager", "fastad")
 UNCHECKED = ("plain f",)
 
 

@@ -11,7 +11,7 @@ from bench.report import quantity
 
 DISTRIBUTIONS = {"JAX": "jax", "PyTorch": "torch", "autograd": "autograd", "CasADi": "casadi"}
 COLORS = {"fastad": "#1f4e79", "fastad eager": "#6fa3d2", "C": "black", "Python": "black", "plain f": "#999999", "JAX": "#d98c3f", "PyTorch": "#c0392b",
-          "autograd": "#5b8c5a", "CasADi": "#8e6bb0"}
+          "autograd": "#5b8c5a", "CasADi": "#8e6bb0", "micrograd": "#b0803f"}
 NOT_PEERS = ("fastad", "fastad eager", "plain f", "C", "Python")
 
 

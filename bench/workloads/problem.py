@@ -29,10 +29,11 @@ class Workload(Eval):
 
 def workload(name, f, argnums, sample, sizes):
     """Returns the problem of f's gradient by `argnums`; `sample(*size)` returns f's arguments."""
+    by = argnums[0] if len(argnums) == 1 else argnums
     functions = {
         "value": Function(lambda way, *arguments: way.value(f, *arguments)),
         "gradient": Function(
-            lambda way, *arguments: way.gradient(f, *arguments, argnums=argnums), lambda parts: [np.asarray(part).tolist() for part in parts]
+            lambda way, *arguments: way.gradient(f, *arguments, argnums=by), lambda found: [np.asarray(part).tolist() for part in found]
         ),
     }
     return Workload(name, functions, tuple, sample, sizes, "gradient", 1, f, argnums)

@@ -15,6 +15,7 @@ MODULES = {
     "CasADi": "casadi_models",
     "C": "c_models",
     "Python": "python_models",
+    "micrograd": "micrograd_models",
     "plain f": "plain",
 }
 
