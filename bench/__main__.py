@@ -44,6 +44,12 @@ def parsed(arguments=None):
         parser.error(f"--steps must be at least 1, not {options.steps}")
     if not options.limit > 0.0:
         parser.error(f"--limit must be positive, not {options.limit}")
+    from bench.gradbench.tools import MODULES
+
+    known = {name.lower() for name in MODULES} | {"none"}
+    for peer in options.peer or ():
+        if peer.lower() not in known:
+            parser.error(f"--peer: there is no {peer}; there are {', '.join(sorted(known))}")
     if options.data is not None and not (options.data / "evals").is_dir():
         parser.error(f"--data: {options.data} has no folder evals")
     return options
@@ -52,6 +58,8 @@ def parsed(arguments=None):
 def main():
     """Runs the chosen suite: a module whose `run(options, console)` returns whether all bounds are met."""
     options, console = parsed(), Console()
+    if not console.is_terminal:
+        console = Console(width=120)
     names = sorted(SUITES) if options.suite == "all" else [options.suite]
     met = [importlib.import_module(SUITES[name]).run(options, console) for name in names]
     return 0 if all(met) else 1
