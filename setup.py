@@ -25,6 +25,9 @@ SANITIZE = os.environ.get("FASTAD_SANITIZE", "")
 SIMPLER = {} if DEBUG or sys.platform == "win32" else {
     "core/special": ["-O1", "-fno-inline"], "core/sweeps": ["-fno-inline-functions-called-once"]}
 CORE = ("tape", "scalar", "functions", "nested", "sweeps", "special")
+# On a free-threaded Python importing one of these switches the GIL on. The others keep their state in the thread, or change what
+# they share by atomic operations only.
+NEEDS_GIL = {"fastad.programs.code"}      # threads replaying one program read and replace its shortcuts, attributes in C, without a lock
 
 
 def load_generator():
@@ -62,6 +65,12 @@ def extensions():
             for name in (*(f"core/{name}" for name in CORE), "arrays/active", "programs/code")]
 
 
+def translated(modules, free_threaded):
+    return cythonize(modules, language_level=3, build_dir="build/cython", compiler_directives={
+        "wraparound": False, "embedsignature": True, "freethreading_compatible": free_threaded})
+
+
 load_generator().write_all(GENERATED)
-setup(ext_modules=cythonize(extensions(), language_level=3, build_dir="build/cython", compiler_directives={
-    "wraparound": False, "embedsignature": True, "freethreading_compatible": True}))
+modules = extensions()
+setup(ext_modules=[*translated([m for m in modules if m.name not in NEEDS_GIL], True),
+                   *translated([m for m in modules if m.name in NEEDS_GIL], False)])
