@@ -5,8 +5,6 @@ import importlib
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 SUITES = {
     "first": "bench.main_job",
     "arrays": "bench.arrays",
@@ -57,11 +55,18 @@ def parsed(arguments=None):
 
 def main():
     """Runs the chosen suite: a module whose `run(options, console)` returns whether all bounds are met."""
-    options, console = parsed(), Console()
+    options = parsed()
+    names = sorted(SUITES) if options.suite == "all" else [options.suite]
+    try:
+        from rich.console import Console
+        suites = [importlib.import_module(SUITES[name]) for name in names]
+    except ModuleNotFoundError as error:
+        print(f"python -m bench needs {error.name}: pip install -e \".[bench,peers]\"", file=sys.stderr)
+        return 2
+    console = Console()
     if not console.is_terminal:
         console = Console(width=120)
-    names = sorted(SUITES) if options.suite == "all" else [options.suite]
-    met = [importlib.import_module(SUITES[name]).run(options, console) for name in names]
+    met = [suite.run(options, console) for suite in suites]
     return 0 if all(met) else 1
 
 
