@@ -922,6 +922,8 @@ def _tangent(code, replay, chosen, tangents, kind="tangent"):
 
 def _sweep(code, replay, chosen, seeds):
     """The instructions of a derivative behind those of the path, for seeds."""
+    if replay.length == code.n:
+        raise _RunEagerly                # nothing is recorded behind it: see `Paths.code_for`
     replay.start(seeds, len(chosen.arguments.leaves))
     if not replay.go_on(code.n):
         raise _RunEagerly
