@@ -79,7 +79,11 @@ def extensions():
 
 
 class BuildLevels(build_ext):
-    """Compiles the kernel file of an extension once per instruction set and links the objects in."""
+    """Compiles the kernel file of an extension once per instruction set and links the objects in; extensions side by side."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
     def build_extension(self, extension):
         source = LEVELED.get(extension.name)

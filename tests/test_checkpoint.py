@@ -52,7 +52,22 @@ def captures(wrap):
     return f
 
 
+def shares_a_helper(wrap):
+    def f(x):
+        def helper(y):
+            return y * x
+
+        def one(y):
+            return helper(y) + x
+
+        def itself(y, n=2):
+            return one(helper(y)) if n == 0 else itself(y, n - 1)
+        return wrap(lambda y: one(y) * helper(y) + itself(y))(x * x)
+    return f
+
+
 SCALARS = {
+    "a shared helper": shares_a_helper,
     "once": lambda wrap: lambda x: wrap(inner)(x) * x,
     "twice": lambda wrap: lambda x: wrap(inner)(wrap(inner)(x)),
     "nested": nested, "captured values": captures,

@@ -144,6 +144,56 @@ def test_types_and_whole_numbers(dtype):
         close((g(carry[0]), fastad.grad(g)(carry[0])), (f(carry[0]), fastad.grad(f)(carry[0])), 1e-5)
 
 
+@pytest.mark.parametrize("recorded", [False, True])
+def test_whole_numbers_of_the_trace(recorded):
+    def loss(scan):
+        def f(x):
+            n, up = math.floor(x), x > 1
+            step = lambda c, k: ((c[0] * (1 + k % 2) * x if up else c[0] + n, c[1] + 1), c[0] * n)     # noqa: E731
+            (value, count), ys = scan(step, (x, n), np.arange(3))
+            return value * count + np.sum(ys)
+        return f
+    f, g = loss(written_out), loss(fastad.scan)
+    if recorded:
+        g = fastad.record(g)
+    for x in (2.5, 3.7, 0.5, 5.1):
+        close((g(x), fastad.grad(g)(x), fastad.hessian(g)(x)), (f(x), fastad.grad(f)(x), fastad.hessian(f)(x)))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_large_arrays_are_nobody_elses(way):
+    def loss(scan, **options):
+        def f(w, c, rows):
+            def step(c, x):
+                swapped = c["b"], c["a"] * 0.5
+                if np.sum(x) > 0:
+                    return {"a": np.tanh(swapped[0] * w + x), "b": swapped[1] + x}, np.sum(swapped[0])
+                return {"a": swapped[0] + x, "b": swapped[1] * w}, np.sum(swapped[1])
+            c, ys = scan(step, {"a": c, "b": c * 2}, rows, **options)
+            return np.sum(c["a"] * c["b"]) + ys @ ys
+        return f
+    rng = np.random.default_rng(0)
+    at = rng.normal(size=1000), rng.normal(size=1000), rng.normal(size=(6, 1000)) + np.array([1, -1, 1, 1, -1, 1])[:, None] * 0.2
+    before = [x.copy() for x in at]
+    wanted = fastad.value_and_grad(loss(written_out), (0, 1, 2))(*at)
+    program = fastad.record(loss(fastad.scan, **WAYS[way]))
+    for _ in range(3):
+        close(fastad.value_and_grad(loss(fastad.scan, **WAYS[way]), (0, 1, 2))(*at), wanted)
+        close(program.value_and_grad(*at, argnums=(0, 1, 2)), wanted)
+        close(program(*at), wanted[0])
+    assert all(map(np.array_equal, at, before))
+
+
+def test_single_precision_numbers():
+    xs = XS.astype(np.float32)
+    for wrap in (lambda f: f, fastad.record):
+        g = wrap(lambda c: fastad.scan(lambda c, x: (c * x + c, c), c, xs)[1][-1])
+        value, gradient = fastad.value_and_grad(g)(np.float32(0.5))
+        assert type(gradient) is np.float32
+        product = np.prod(1 + xs[:-1])
+        close((value, gradient), (0.5 * product, product), 1e-5)
+
+
 # ---- one record for the whole loop -------------------------------------------------------------------------------------------------
 
 def test_one_instruction_whatever_the_number_of_steps():
@@ -168,6 +218,8 @@ def test_the_number_of_steps_may_change():
         close((g(a), g.grad(a), fastad.grad(newton(fastad.scan))(a)), (f(a), fastad.grad(f)(a), fastad.grad(f)(a)))
     assert g.stats["paths"] == 1
     close(g.hessian(2.0), fastad.hessian(f)(2.0))
+    with pytest.raises(ValueError, match="negative"):
+        g(-1.0)
     # Where a shape depends on it, there is a path for each.
     h = fastad.record(lambda a: np.sum(fastad.scan(lambda x, _: (x * a, x), a, None, math.floor(a * 3))[1]))
     for a in (1.0, 2.0, 1.1, 2.2):

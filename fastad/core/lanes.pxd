@@ -68,3 +68,4 @@ cdef class Lanes:
 
 
 cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object differentiated, object shared, bint fast)
+cdef bint vectorised(const char* name, const double* x, double* result, int n) noexcept nogil

@@ -304,6 +304,11 @@ cdef class Worker:
                     (<double*>(columns[k].data + numbers[l] * columns[k].stride))[0] = x[l]
 
 
+cdef bint vectorised(const char* name, const double* x, double* result, int n) noexcept nogil:
+    """Applies a vectorised function to n numbers; False if there is none of this name."""
+    return kernels.function(name, x, result, n) != 0
+
+
 def function_on(name, size_t x, size_t result, int n):
     """Applies the vectorised "exp", "log", "sin", "cos" or "tanh" to n numbers at an address."""
     if not kernels.function(name.encode(), <const double*>x, <double*>result, n):

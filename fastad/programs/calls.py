@@ -148,6 +148,11 @@ class Body:
         self.found = None              # a checksum of the results, where they are kept by no program
         self.__name__ = program._name
 
+    @property
+    def identity(self):
+        """What is the same for two bodies that give the same."""
+        return self.program, self.arguments.key
+
     def at(self, leaves):
         """The arguments with other numbers and arrays."""
         return self.arguments.with_leaves([x if kind is None else kind(x) for kind, x in zip(self.kinds, leaves)])
@@ -230,6 +235,10 @@ class Stored(Body):
         self.kind, self.body, self.chosen, self.smooth_before = kind, body, chosen, smooth
         self.count = len(body.kinds)
         self.__name__ = body.__name__
+
+    @property
+    def identity(self):
+        return self.kind, self.body.identity, tuple(self.chosen)
 
     def __call__(self, leaves, seeds):
         arguments = [*leaves, *seeds]

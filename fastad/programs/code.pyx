@@ -26,7 +26,7 @@ from numpy cimport (
 from fastad.arrays.active cimport Operand, Record
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
-from fastad.core.lanes cimport Check, Path, lowered
+from fastad.core.lanes cimport Check, Path, lowered, vectorised
 from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row, watching
 from fastad.core.schedule cimport (
     Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, run_reverse_tangent, run_tangent, schedule_of,
@@ -142,6 +142,7 @@ cdef class Code:
     cdef int64_t window_count
     cdef int32_t* pairs                  # the guards' operands once more, by kind within each window
     cdef bint lends                      # a replay may read the caller's arrays where they are: it is over when the call is
+    cdef readonly bint fast              # values may be a bit off where that is faster
     cdef readonly bint pauses            # replays stop at `start`, and what is behind may run several times
     cdef readonly int64_t chains         # kernels that are several made one
     cdef Py_ssize_t tile                 # number of the storage of a tile's values, -1 if there is none
@@ -169,7 +170,7 @@ cdef class Code:
     cdef int replays                     # before that
     cdef int second_known                # whether all second partials have a rule; -1: not looked at yet
 
-    def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0, bint pauses=False):
+    def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0, bint pauses=False, bint fast=False):
         cdef Py_ssize_t k, storages
         cdef int64_t i
         cdef int32_t scalars = 0
@@ -184,7 +185,7 @@ cdef class Code:
         self.counts = <int32_t*>calloc(max(len(tape.records), 1), sizeof(int32_t))
         if self.leaves == NULL or self.kernels == NULL or self.counts == NULL:
             raise MemoryError("no memory for a program")
-        self.start, self.pauses, self.tile, self.lends = start, pauses, -1, not pauses
+        self.start, self.pauses, self.tile, self.lends, self.fast = start, pauses, -1, not pauses, fast
         self.arrange()
         for k, x in enumerate(inputs):
             if type(x) is Operand:
@@ -380,7 +381,7 @@ cdef class Code:
             if type(record) is Constant or (type(record) is Copy and record.x is None):
                 continue
             extra = len(self.extra)
-            lowering = Lowering(self.tape, self.extra, self.start > 0 and slots[k] >= self.start)
+            lowering = Lowering(self.tape, self.extra, self.fast or (self.start > 0 and slots[k] >= self.start))
             if lower_record(lowering, record, slots[k]):
                 self.kernels[k] = lowering.take()
                 self.counts[k] = lowering.count

@@ -760,12 +760,12 @@ class _PathReader:
         _need(kind == "array" or x.layout[0] == (), "a number has dimensions")
         return Single(x) if kind == "number" else x
 
-    def code(self, lines, beside):
+    def code(self, lines, beside, fast):
         """The Code of the path, which shares workspaces with the one before it."""
         places = np.where(self.lines < 0, np.int64(-1), self.lines.astype(np.int64) << 32)
         tape = tape_with(np.array(self.opcode), np.array(self.a), np.array(self.b), self.values, places, self.records,
                          self.storages, lines)
-        code = Code(tape, self.inputs, self.outputs, beside)
+        code = Code(tape, self.inputs, self.outputs, beside, fast=fast)
         _need(not code.callbacks, f"a path has instructions that do not exist in this form: {', '.join(code.callbacks)}")
         code.structure = self.structure
         return code
@@ -1125,7 +1125,7 @@ def decode(data: Any, buffers: Any = None, max_bytes: int | None = None, trusted
         for line in lines:
             _need(type(line) is list and list(map(type, line)) == [str, str], "no line of a file")
         lines = [tuple(line) for line in lines]
-        found = [_signature(entry, arrays, lines, rows, limit) for entry in signatures]
+        found = [_signature(entry, arrays, lines, rows, limit, fast_math) for entry in signatures]
         _need(len({key for key, _, _ in found}) == len(found), "a signature occurs twice")
     except FormatError as error:
         raise FormatError(f"the program can not be used: {error}") from None
@@ -1134,7 +1134,7 @@ def decode(data: Any, buffers: Any = None, max_bytes: int | None = None, trusted
     return name, fast_math, found
 
 
-def _signature(entry, arrays, lines, rows, limit):
+def _signature(entry, arrays, lines, rows, limit, fast):
     key, last, paths = _fields(entry, "a signature", key=object, last=int, paths=list)
     key, inputs = decode_key(key)
     hash(key)
@@ -1142,7 +1142,7 @@ def _signature(entry, arrays, lines, rows, limit):
     readers = [_PathReader(path, arrays, lines, rows, inputs, limit) for path in paths]
     codes: list[Any] = []
     for reader in readers:
-        codes.append(reader.code(lines, codes[0] if codes else None))
+        codes.append(reader.code(lines, codes[0] if codes else None, fast))
     for k, reader in enumerate(readers):
         _need(-1 <= reader.parent < k, "a path branches off from one that is not there")
         if reader.parent >= 0:

@@ -26,7 +26,6 @@ cdef extern from "fastad/programs/loops.h":
     void fastad_square_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_total_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_total_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
-    void fastad_sine_loop(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     double fastad_total(const char* x, cnp.npy_intp n, cnp.npy_intp step, bint single) noexcept nogil
 
 # A loop that can fail: an index out of bounds, a guard.
@@ -149,8 +148,27 @@ cdef Loop own_loop_for(function, list operands) except? NULL:
     return own_loop[<int>place].double_loop if type_number == cnp.NPY_DOUBLE else own_loop[<int>place].float_loop
 
 
+# Functions that are vectorised where a bit more or less is allowed: for partials, and for values under fast_math.
+FAST = {OP_SIN: b"sin", OP_COS: b"cos", OP_EXP: b"exp", OP_LOG: b"log", OP_TANH: b"tanh"}
+
+
+cdef void fast_loop(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    """A function of FAST, whose name `data` is."""
+    cdef cnp.npy_intp i, m
+    if strides[0] == 8 and strides[1] == 8:
+        i = 0
+        while i < n[0]:
+            m = min(n[0] - i, <cnp.npy_intp>FAST_BLOCK)
+            vectorised(<const char*>data, <const double*>args[0] + i, <double*>args[1] + i, <int>m)
+            i += m
+        return
+    for i in range(n[0]):
+        vectorised(<const char*>data, <const double*>(args[0] + i * strides[0]), <double*>(args[1] + i * strides[1]), 1)
+
+
 cdef enum:
     MAX_ROWS = 256
+    FAST_BLOCK = 1 << 20
 
 # What a loop over a row of the op table is told: its opcode.
 cdef int[MAX_ROWS] row_numbers
@@ -334,10 +352,10 @@ cdef class Lowering:
     cdef list kept
     cdef list extra         # storages that kernels need between them: (shape, dtype), numbered behind the tape's
     cdef bint small          # no kernel takes long
-    cdef bint partial        # the instruction belongs to a derivative: its functions need not be NumPy's to the last bit
+    cdef bint fast           # the functions of FAST need not be NumPy's to the last bit
 
-    def __cinit__(self, Tape tape, list extra, bint partial):
-        self.tape, self.kept, self.extra, self.small, self.partial = tape, [], extra, True, partial
+    def __cinit__(self, Tape tape, list extra, bint fast):
+        self.tape, self.kept, self.extra, self.small, self.fast = tape, [], extra, True, fast
 
     def __dealloc__(self):
         free(self.kernels)

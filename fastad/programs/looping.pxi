@@ -31,13 +31,11 @@ cdef class Steps:
     cdef readonly bint possible
     cdef Source* sources
     cdef Track* tracks         # of the carry, xs, ys and what is kept
-    cdef char* spare           # the new carry, until all of it is there
     cdef list fixed
 
     def __cinit__(self, Replay replay, Py_ssize_t consts, Py_ssize_t carry):
         cdef Code code = replay.code
         cdef Py_ssize_t k
-        cdef int64_t total = 0
         self.replay, self.consts, self.carry, self.fixed = replay, consts, carry, []
         self.xs, self.ys = len(code.inputs) - consts - carry, len(code.outputs) - carry
         self.sources = <Source*>calloc(len(code.outputs) + 1, sizeof(Source))
@@ -49,15 +47,10 @@ cdef class Steps:
             self.possible = self.possible and self.find(k, x)
         for k in range(carry):
             self.possible = self.possible and self.sources[k].bytes == self.bytes_of_input(consts + k)
-            total += self.sources[k].bytes
-        self.spare = <char*>malloc(max(total, <int64_t>1))
-        if self.spare == NULL:
-            raise MemoryError("no memory for a loop")
 
     def __dealloc__(self):
         free(self.sources)
         free(self.tracks)
-        free(self.spare)
 
     cdef bint find(self, Py_ssize_t k, x) except -1:
         """Notes where output k is; False if that is not in one piece."""
@@ -127,34 +120,30 @@ cdef class Steps:
         cdef char* to
         cdef Position at
         self.check(carry, xs, ys, kept)
-        replay.start(consts)
-        for k in range(carried):
-            memcpy(self.input(self.consts + k), state[k].start, state[k].bytes)
-        try:
-            while i != stop:
-                for k in range(len(kept)):
-                    memcpy(before[k].start + i * before[k].stride, self.input(self.consts + k), before[k].bytes)
-                for k in range(self.xs):
-                    memcpy(self.input(n + k), x[k].start + i * x[k].stride, x[k].bytes)
-                at = Position(0, 0, 0)
-                if not ws.run(&at, end):
-                    break
-                to = self.spare
-                for k in range(carried):
-                    memcpy(to, self.at(&self.sources[k]), state[k].bytes)
-                    to += state[k].bytes
-                for k in range(self.ys):
-                    memcpy(y[k].start + i * y[k].stride, self.at(&self.sources[carried + k]), y[k].bytes)
-                to = self.spare
-                for k in range(carried):
-                    memcpy(self.input(self.consts + k), to, state[k].bytes)
-                    to += state[k].bytes
-                i += direction
-                if i & 1023 == 0:
-                    PyErr_CheckSignals()
-        finally:
+        # Inputs that were lent are the caller's: what is written here is written elsewhere.
+        ws.take_back()
+        while i != stop:
+            # A replay may use the memory of its inputs for what comes later.
+            if self.consts or i == first or replay.code.refreshed:
+                replay.start(consts)
             for k in range(carried):
-                memcpy(state[k].start, self.input(self.consts + k), state[k].bytes)
+                memcpy(self.input(self.consts + k), state[k].start, state[k].bytes)
+            for k in range(len(kept)):
+                memcpy(before[k].start + i * before[k].stride, state[k].start, before[k].bytes)
+            for k in range(self.xs):
+                memcpy(self.input(n + k), x[k].start + i * x[k].stride, x[k].bytes)
+            at = Position(0, 0, 0)
+            if not ws.run(&at, end):
+                break
+            for k in range(carried):
+                memcpy(state[k].start, self.at(&self.sources[k]), state[k].bytes)
+            for k in range(self.ys):
+                memcpy(y[k].start + i * y[k].stride, self.at(&self.sources[carried + k]), y[k].bytes)
+            i += direction
+            if i & 1023 == 0:
+                with nogil:
+                    pass               # other threads go on
+                PyErr_CheckSignals()
         return i
 
     cdef int check(self, list carry, list xs, list ys, list kept) except -1:

@@ -117,17 +117,4 @@ static void fastad_total_float(char **args, const npy_intp *lengths, const npy_i
     *(float *)args[1] = (float)fastad_total(args[0], lengths[0], steps[0], 1);
 }
 
-/* Sine and cosine within 2 ulp, for partials: the number of quarter turns added is what `data` points to. */
-static void fastad_sine_loop(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) {
-    const npy_intp n = lengths[0];
-    const int turns = *(const int *)data;
-    npy_intp i;
-    if (steps[0] == sizeof(double) && steps[1] == sizeof(double)) {
-        for (i = 0; i < n; i += FASTAD_BLOCK)
-            fastad_sine_block((const double *)args[0] + i, (double *)args[1] + i, (int)(n - i < FASTAD_BLOCK ? n - i : FASTAD_BLOCK), turns);
-        return;
-    }
-    for (i = 0; i < n; i++) fastad_sine_block((const double *)(args[0] + i * steps[0]), (double *)(args[1] + i * steps[1]), 1, turns);
-}
-
 #endif

@@ -9,7 +9,7 @@
 import numpy as np
 
 from .. import transforms
-from ..arrays import functions
+from ..arrays import active, functions
 from ..arrays.active import ActiveArray
 from ..core import scalar
 from ..core.scalar import Active
@@ -27,7 +27,7 @@ def layout_of(x):
     if type(x) is float or (type(x) is Active and not scalar.is_whole(x)):
         return FLOAT
     if type(x) is Active:
-        return (), np.dtype(np.int64)
+        return (), np.asarray(scalar.plain(x)).dtype
     if type(x) in (int, bool) or isinstance(x, np.generic) or type(x) is np.ndarray:
         x = np.asarray(x)
         if x.dtype.kind in "biuf":
@@ -39,6 +39,9 @@ def layout_of(x):
 
 def normal(x):
     """A leaf as loops have it: float64 numbers are floats, whole numbers and decisions arrays."""
+    if type(x) is Active and scalar.is_whole(x):
+        plain = np.asarray(scalar.plain(x))[()]
+        return active.record_tracked(type(plain), (x,), {}, plain) if scalar.recording() else np.asarray(plain)
     if type(x) is np.ndarray or type(x) is ActiveArray:
         return x[()] if x.shape == () and x.dtype == np.float64 else x
     if type(x) in (int, bool, np.float64) or isinstance(x, (np.integer, np.bool_)):

@@ -54,16 +54,14 @@ cdef int lower_ufunc(Lowering to, ufunc, operands, Ref out) except -1:
     return 0 if refs is None else to.ufunc(ufunc, [*refs, out], out.shape)
 
 
-cdef int[2] quarter_turns = [0, 1]
-
-
 cdef int lower_elementwise(Lowering to, record, int64_t slot) except -1:
     cdef Ref out = whole_ref(to.tape, record.out, slot)
     refs = refs_of(to, [record.x] if record.arity == 1 else [record.x, record.y], np.dtype(dtype_of(out)))
     if refs is None:
         return 0
-    if to.partial and record.op in (OP_SIN, OP_COS) and out.type_number == cnp.NPY_DOUBLE and (<Ref>refs[0]).type_number == cnp.NPY_DOUBLE:
-        return to.loop(fastad_sine_loop, &quarter_turns[record.op == OP_COS], [*refs, out], out.shape)
+    if to.fast and record.op in FAST and out.type_number == cnp.NPY_DOUBLE and (<Ref>refs[0]).type_number == cnp.NPY_DOUBLE:
+        name = FAST[record.op]
+        return to.loop(fast_loop, <char*><bytes>name, [*refs, out], out.shape)
     if type(record.ufunc) is np.ufunc:
         if to.ufunc(record.ufunc, [*refs, out], out.shape):
             return 1

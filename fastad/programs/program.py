@@ -60,8 +60,8 @@ class _Branches:
 class Paths:
     """The paths of one signature."""
 
-    def __init__(self, f, captures, key, kept):
-        self.f, self.captures, self.key, self.kept = f, captures, key, kept
+    def __init__(self, f, captures, key, kept, fast=False):
+        self.f, self.captures, self.key, self.kept, self.fast = f, captures, key, kept, fast
         self.held = Captures(None, kept) if kept else None         # what the arguments that are objects hold
         self.example: Arguments | None = None     # a call of this signature of which all inputs are numbers
         self.codes: list[Code] = []
@@ -273,7 +273,7 @@ class Paths:
         version = self.version
         try:
             with scalar.Suspended():
-                code = record_path(self.f, arguments, captured, beside, not arguments.only_numbers)
+                code = record_path(self.f, arguments, captured, beside, not arguments.only_numbers, self.fast)
         except TraceError as error:
             streams.restore()
             self.give_up(str(error))
@@ -479,7 +479,7 @@ class Program(Replayed):
                 if self._f is None:
                     raise GuardError(f"{self._name} has no source and was not recorded for arguments of these types and shapes; "
                                      "record the function again, call it with such arguments, and save it")
-                paths = self._paths[arguments.key] = Paths(self._f, self._captures, arguments.key, arguments.kept)
+                paths = self._paths[arguments.key] = Paths(self._f, self._captures, arguments.key, arguments.kept, self._fast_math)
                 if self._rebound > PATIENCE:
                     paths.give_up("what it has captured is bound anew in every call")
             return paths
@@ -612,9 +612,13 @@ class Program(Replayed):
                 self._forms.append(form.key)
             return np.int64(self._forms.index(form.key))
 
-    def _checksums(self):
-        """A number for each array that the function has captured."""
-        return self._captures.checksums() if self._captures is not None else []
+    def _elements(self):
+        """What tells the elements of the captured arrays, as they are now, from other ones."""
+        captures = self._captures
+        if captures is None:
+            return None
+        captures.contents.renew()
+        return captures, captures.contents.version
 
     def _started(self, arguments):
         """(Code, Replay at its end) of a value; NoCall where the function runs eagerly or draws random numbers."""
@@ -655,7 +659,7 @@ class Program(Replayed):
         """J t of the results that move, for tangents of inputs; None where the function runs eagerly."""
         chosen = _Chosen.inputs_of(arguments, inputs)
         try:
-            code, replay = self._find(arguments).run("tangent", chosen.inputs, arguments)
+            code, replay = self._find(arguments).run("tangent", chosen.inputs, arguments, True)
             check([x for x in replay.result(code.outputs) if calls.moves(x)])
             tangents = _tangent(code, replay, chosen, t)
         except _RunEagerly:
@@ -1102,7 +1106,7 @@ def _program_of(name, fast_math, signatures):
     program = Program(None, fast_math)
     program._name = name
     for key, found, last in signatures:
-        paths = program._paths[key] = Paths(None, Captures(None), key, [])
+        paths = program._paths[key] = Paths(None, Captures(None), key, [], fast_math)
         paths.restore(found, last)
     return program
 

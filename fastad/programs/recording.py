@@ -23,11 +23,11 @@ def is_being_recorded(f):
     return any(other is f for other in getattr(_running, "functions", ()))
 
 
-def record_path(f, arguments, captures, beside=None, places=True):
+def record_path(f, arguments, captures, beside=None, places=True, fast=False):
     """The Code of the path that f takes for these arguments, sharing workspaces with `beside`. What f raises comes out.
 
     `places`: with the user's place of each instruction. That takes as long as an operation on numbers, and so it is left out where
-    all inputs are numbers until somebody asks: `note_lines` finds them.
+    all inputs are numbers until somebody asks: `note_lines` finds them. `fast`: values may be a bit off where that is faster.
     """
     trace = _Trace()
     trace.recording = True
@@ -45,7 +45,7 @@ def record_path(f, arguments, captures, beside=None, places=True):
         leaves, structure = flatten(result)
         outputs = [handle_of(leaf) for leaf in leaves]
         active.settle_constants(trace.tape)
-        code = Code(trace.tape, inputs, outputs, beside)
+        code = Code(trace.tape, inputs, outputs, beside, fast=fast)
     code.structure = frozen(structure)
     return code
 
@@ -128,7 +128,7 @@ def derive(code, kind, differentiated, values=None):
             actives, seeds = independents([_seed(code.inputs[k]) for k in differentiated])
             results = _tangents(tape, inputs, actives, outputs)
         active.settle_constants(tape, len(code.tape.records))
-        return Code(tape, code.inputs + seeds, [handle_of(x) for x in results], code, code.n, kind != "gradient")
+        return Code(tape, code.inputs + seeds, [handle_of(x) for x in results], code, code.n, kind != "gradient", code.fast)
 
 
 def _tangents(tape, inputs, seeds, outputs):

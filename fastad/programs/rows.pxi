@@ -90,6 +90,7 @@ cdef class RowWorker:
         cdef Py_ssize_t k
         self.code, self.ws = code, Workspace()
         self.ws.enter(code, 0)
+        self.ws.make_results(code)
         self.written, self.missed = [], []
         self.input_count = len(inputs)
         self.inputs = <RowPort*>calloc(len(inputs) + 1, sizeof(RowPort))
@@ -160,6 +161,8 @@ cdef class RowWorker:
                 self.copy_out(row)
                 for x, array in self.written:
                     array[row] = leaf_value(self.ws, x)
+                if self.written:
+                    self.ws.make_results(self.code)         # those of this row have left
                 return True
             self.missed.append((at, self.ws.at, outcome_of(self.ws, self.ws.at)))
         except Exception:

@@ -4,6 +4,7 @@ instructions of one kind and shape may differ in an index or a number.
 
 import numpy as np
 
+from ..arrays.active import Operand, ProgramCall
 from .code import Code, Plain, Single, first_difference
 from .files import _Arrays, encode_record
 
@@ -17,7 +18,10 @@ def same_path(one: Code, other: Code) -> bool:
     arrays, others = _Arrays(), _Arrays()
     try:
         for p, q in zip(one.tape.records, other.tape.records):
-            if encode_record(p, one.tape.storages, arrays) != encode_record(q, other.tape.storages, others):
+            if type(p) is ProgramCall:
+                if not _same_call(p, q):
+                    return False
+            elif encode_record(p, one.tape.storages, arrays) != encode_record(q, other.tape.storages, others):
                 return False
     except TypeError:
         return False
@@ -33,6 +37,14 @@ def _same_output(x, y):
         return _same_plain(x.value, y.value)
     x, y = (x.operand, y.operand) if type(x) is Single else (x, y)
     return (x.kind, x.number, x.layout, x.strides, x.offset) == (y.kind, y.number, y.layout, y.strides, y.offset)
+
+
+def _same_call(x, y):
+    return x.function.identity == y.function.identity and x.outs == y.outs and all(map(_same_argument, x.args, y.args))
+
+
+def _same_argument(x, y):
+    return _same_output(x, y) if type(x) is Operand else _same_plain(x, y)
 
 
 def _same_plain(x, y):

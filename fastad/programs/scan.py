@@ -42,8 +42,13 @@ class Scan:
     def __init__(self, loop, counts, steps, checkpoints):
         self.loop, self.counts, self.checkpoints = loop, counts, checkpoints
         self.steps = steps                # None where it is the first argument
-        self.found = None                 # checksums of captured arrays, where no program keeps the instruction
+        self.found = None                 # the elements of captured arrays, where no program keeps the instruction
         self.__name__ = f"scan of {loop.step.__name__}"
+
+    @property
+    def identity(self):
+        """What is the same for two loops that give the same."""
+        return self.loop, self.counts, self.steps, self.checkpoints
 
     def parts(self, leaves):
         """(number of steps, consts, carry, xs) of arguments."""
@@ -54,6 +59,8 @@ class Scan:
 
     def plain_parts(self, leaves):
         steps, consts, carry, xs = self.parts(leaves)
+        if steps < 0:
+            raise ValueError(f"scan: length must not be negative, it is {int(steps)}")
         return int(steps), [_number(x) for x in consts], [_number(x) for x in carry], xs
 
     def values(self, leaves):
@@ -74,15 +81,17 @@ class Scan:
 
     def reverse(self, leaves, w, chosen, recording):
         if recording:
-            seeds = [x for x in w if x is not None]
-            return record(Adjoint(self, chosen), [*leaves, *seeds])
+            # The number of steps, if that is traced, has no derivative.
+            smooth = [k for k in chosen if k or self.steps is not None]
+            adjoints = dict(zip(smooth, record(Adjoint(self, smooth), [*leaves, *[x for x in w if x is not None]])))
+            return [adjoints.get(k) for k in chosen]
         adjoints = self.adjoints(leaves, [x for x in w if x is not None])
         return [adjoints.get(k) for k in chosen]
 
     def adjoints(self, leaves, w):
         """Adjoints of the arguments that have a derivative, by position, for adjoints of the results that have one; all plain."""
         with scalar.Suspended():
-            if self.found is not None and self.found != self.loop.program._checksums():
+            if self.found is not None and self.found != self.loop.program._elements():
                 raise TraceError(f"an array that {self.loop.step.__name__} has captured was changed between the scan and its "
                                  "derivative; write into a copy of it")
             steps, consts, carry, xs = self.plain_parts(leaves)
@@ -102,9 +111,7 @@ class Scan:
         steps, consts, carry, xs = self.parts(leaves)
         w, count = list(w), len(smooth_among(carry))
         items = _scanned(self.loop.with_step(Keeping, _structures(carry, xs)), consts, carry, xs, steps)[1]
-        sums = [np.zeros(x.shape) if layout_of(x) != FLOAT else 0.0 for x in (consts[k] for k in smooth_among(consts))]
-        state = w[:count], [total.astype(layout_of(consts[k])[1]) if total is not None and hasattr(total, "astype") else total
-                            for total, k in zip(sums, smooth_among(consts))]
+        state = w[:count], zeros_like([consts[k] for k in smooth_among(consts)])
         backwards = [[x[::-1] for x in part] for part in (items, xs, w[count:])]
         (w, sums), by_x = _scanned_trees(self.loop, Backward, consts, state, tuple(backwards), steps)
         return self.by_position(leaves, [*sums, *w, *[x[::-1] for x in by_x]])
@@ -133,9 +140,13 @@ class Adjoint:
         self.count = sum(scan.counts) + (scan.steps is None)
         self.__name__ = f"reverse of {scan.__name__}"
 
+    @property
+    def identity(self):
+        return self.scan.identity, tuple(self.chosen)
+
     def values(self, leaves):
         found = self.scan.adjoints(leaves[:self.count], leaves[self.count:])
-        return [found[k] for k in self.chosen if k in found]
+        return [found[k] for k in self.chosen]
 
     def replayed(self, leaves):
         return self.values(leaves)
@@ -147,7 +158,7 @@ class Adjoint:
             for k, x in zip(chosen, xs):
                 everything[k] = x
             found = self.scan.recorded_adjoints([normal(x) for x in everything[:self.count]], [normal(x) for x in everything[self.count:]])
-            return [found[k] for k in self.chosen if k in found]
+            return [found[k] for k in self.chosen]
         return f
 
     def differentiated(self, leaves, chosen):
@@ -258,7 +269,7 @@ def _scanned(loop, consts, carry, xs, steps, checkpoints=None):
         inputs = [steps, *inputs]
     if scalar.recording() or any([_leaves.is_active(x) for x in inputs]):
         results = record(body, inputs)
-        body.found = None if scalar.recording() else loop.program._checksums()
+        body.found = None if scalar.recording() else loop.program._elements()
     else:
         results = body.values(inputs)
     return results[:len(carry)], results[len(carry):]
@@ -304,12 +315,10 @@ def _steps(given, length):
     if number < 0:
         raise ValueError(f"scan: length must not be negative, it is {int(number)}")
     if length is not None:
-        if number != length:
+        if int(given) != length:
             raise ValueError(f"scan: length is {int(number)} where xs have {length} entries")
         return length
-    if not _leaves.is_active(given):
-        return int(number)
-    return given if scalar.recording() else int(number)
+    return given if scalar.recording() and _leaves.is_active(given) else int(number)
 
 
 def _loop_of(f, carry, xs, carry_structure, x_structure):

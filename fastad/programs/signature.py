@@ -77,16 +77,6 @@ class Arguments:
         tree = unflatten(self._structure, everything)
         return tree[0], tree[1] if self.kwargs else {}
 
-    def with_leaves(self, leaves):
-        """The same with other inputs, without those that were there."""
-        other = Arguments.__new__(Arguments)
-        other.leaves, other.key, other.kept, other._structure, other._dynamic = leaves, self.key, self.kept, self._structure, self._dynamic
-        other._all = list(self._all)
-        for index in self._dynamic:
-            other._all[index] = 0.0
-        other.args, other.kwargs = (), self.kwargs and {"": None}
-        return other
-
     def parts(self, positions):
         """For each position of an argument (structure, start, stop): its inputs; None if it holds other things."""
         bounds = []
