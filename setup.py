@@ -40,6 +40,9 @@ if platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32:
     LEVELS |= {"avx2": ["/arch:AVX2"], "avx512": ["/arch:AVX512"]} if sys.platform == "win32" else {
         "avx2": ["-mavx2"], "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]}
 LEVEL_MACROS = [("FASTAD_HAVE_LEVELS", "1")] if len(LEVELS) > 1 else []
+# On a free-threaded Python importing one of these switches the GIL on. The others keep their state in the thread, or change what
+# they share by atomic operations only.
+NEEDS_GIL = {"fastad.programs.code"}      # threads replaying one program read and replace its shortcuts, attributes in C, without a lock
 
 
 def load_generator():
@@ -100,7 +103,13 @@ class BuildLevels(build_ext):
         super().build_extension(extension)
 
 
+def translated(modules, free_threaded):
+    return cythonize(modules, language_level=3, build_dir="build/cython", compiler_directives={
+        "wraparound": False, "embedsignature": True, "freethreading_compatible": free_threaded})
+
+
 load_generator().write_all(GENERATED)
-modules = cythonize(extensions(), language_level=3, build_dir="build/cython", compiler_directives={
-    "wraparound": False, "embedsignature": True, "freethreading_compatible": True})
-setup(ext_modules=modules, cmdclass={"build_ext": BuildLevels})
+modules = extensions()
+setup(ext_modules=[*translated([m for m in modules if m.name not in NEEDS_GIL], True),
+                   *translated([m for m in modules if m.name in NEEDS_GIL], False)],
+      cmdclass={"build_ext": BuildLevels})

@@ -5,8 +5,6 @@ import importlib
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 SUITES = {
     "first": "bench.main_job",
     "arrays": "bench.arrays",
@@ -44,6 +42,12 @@ def parsed(arguments=None):
         parser.error(f"--steps must be at least 1, not {options.steps}")
     if not options.limit > 0.0:
         parser.error(f"--limit must be positive, not {options.limit}")
+    from bench.gradbench.tools import MODULES
+
+    known = {name.lower() for name in MODULES} | {"none"}
+    for peer in options.peer or ():
+        if peer.lower() not in known:
+            parser.error(f"--peer: there is no {peer}; there are {', '.join(sorted(known))}")
     if options.data is not None and not (options.data / "evals").is_dir():
         parser.error(f"--data: {options.data} has no folder evals")
     return options
@@ -51,9 +55,18 @@ def parsed(arguments=None):
 
 def main():
     """Runs the chosen suite: a module whose `run(options, console)` returns whether all bounds are met."""
-    options, console = parsed(), Console()
+    options = parsed()
     names = sorted(SUITES) if options.suite == "all" else [options.suite]
-    met = [importlib.import_module(SUITES[name]).run(options, console) for name in names]
+    try:
+        from rich.console import Console
+        suites = [importlib.import_module(SUITES[name]) for name in names]
+    except ModuleNotFoundError as error:
+        print(f"python -m bench needs {error.name}: pip install -e \".[bench,peers]\"", file=sys.stderr)
+        return 2
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    met = [suite.run(options, console) for suite in suites]
     return 0 if all(met) else 1
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 CALLS, SECONDS = 20, 1.0
-LIBRARIES = {"fastad": "fastad", "fastad eager": "fastad", "JAX": "jax", "PyTorch": "torch", "autograd": "autograd.numpy", "CasADi": "casadi"}
+LIBRARIES = {"fastad": "fastad", "fastad eager": "fastad", "JAX": "jax", "PyTorch": "torch", "autograd": "autograd.numpy", "CasADi": "casadi",
+             "micrograd": "micrograd.engine"}
 
 
 def measured(tool, name, size):

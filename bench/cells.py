@@ -16,7 +16,7 @@ from bench.peers import ONE_THREAD
 ROOT = Path(__file__).parents[1]
 TOLERANCE = 1e-10
 # Whose numbers the others must have: the first of these that has any, so that fastad is checked by another one.
-REFERENCES = ("C", "JAX", "PyTorch", "autograd", "CasADi", "fastad eager", "fastad")
+REFERENCES = ("C", "Python", "JAX", "PyTorch", "autograd", "CasADi", "micrograd", "fastad eager", "fastad")
 UNCHECKED = ("plain f",)
 
 
@@ -37,8 +37,8 @@ class Cell:
 
     @property
     def seconds(self):
-        """The time of a later call, None where there is none to be trusted."""
-        return self.figures.get("later") if self.status == "ok" else None
+        """The processor time of a later call, by which tools are compared; None where there is none to be trusted."""
+        return self.figures.get("cpu") if self.status == "ok" else None
 
     def plain(self):
         """Returns the cell as a dictionary for JSON."""
@@ -46,16 +46,18 @@ class Cell:
 
 
 def run(problem: str, size: Sequence, tools: Sequence[str], limit: float, message: str | None = None) -> Iterator[Cell]:
-    """Yields the cells of a problem as they are finished, all of them checked once the last is."""
+    """Yields the cells of a problem as they are finished; they are checked when the iteration ends or is broken off."""
     cells, found = [], {}
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        for tool in tools:
-            cell, numbers = one(problem, size, tool, limit, Path(folder), message)
-            cells.append(cell)
-            if numbers is not None and tool not in UNCHECKED:
-                found[tool] = numbers
-            yield cell
-    check(cells, found)
+    try:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            for tool in tools:
+                cell, numbers = one(problem, size, tool, limit, Path(folder), message)
+                cells.append(cell)
+                if numbers is not None and tool not in UNCHECKED:
+                    found[tool] = numbers
+                yield cell
+    finally:
+        check(cells, found)
 
 
 def one(problem, size, tool, limit, folder, message=None):

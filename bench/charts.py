@@ -10,9 +10,9 @@ from bench import report
 from bench.report import quantity
 
 DISTRIBUTIONS = {"JAX": "jax", "PyTorch": "torch", "autograd": "autograd", "CasADi": "casadi"}
-COLORS = {"fastad": "#1f4e79", "fastad eager": "#6fa3d2", "C": "black", "plain f": "#999999", "JAX": "#d98c3f", "PyTorch": "#c0392b",
-          "autograd": "#5b8c5a", "CasADi": "#8e6bb0"}
-NOT_PEERS = ("fastad", "fastad eager", "plain f", "C")
+COLORS = {"fastad": "#1f4e79", "fastad eager": "#6fa3d2", "C": "black", "Python": "black", "plain f": "#999999", "JAX": "#d98c3f", "PyTorch": "#c0392b",
+          "autograd": "#5b8c5a", "CasADi": "#8e6bb0", "micrograd": "#b0803f"}
+NOT_PEERS = ("fastad", "fastad eager", "plain f", "C", "Python")
 
 
 def versions(tools):
@@ -55,10 +55,10 @@ def ratios(cells):
     """Returns a figure of fastad's time over that of the best peer and of the hand-written C, problem by problem."""
     bars = []
     for (problem, size), tools in groups(cells).items():
-        peers = [cell["figures"]["later"] for tool, cell in tools.items() if tool not in NOT_PEERS]
-        if "fastad" in tools and (peers or "C" in tools):
-            ours = tools["fastad"]["figures"]["later"]
-            by_hand = ours / tools["C"]["figures"]["later"] if "C" in tools else None
+        peers = [cell["figures"]["cpu"] for tool, cell in tools.items() if tool not in NOT_PEERS]
+        if "fastad" in tools and (peers or "C" in tools or "Python" in tools):
+            ours = tools["fastad"]["figures"]["cpu"]
+            by_hand = next((ours / tools[tool]["figures"]["cpu"] for tool in ("C", "Python") if tool in tools), None)
             bars.append((label(problem, size), ours / min(peers) if peers else None, by_hand))
     if not bars:
         return None
@@ -70,14 +70,15 @@ def ratios(cells):
                 axes.plot([1.0, ratio], [k + shift] * 2, color=color, linewidth=6.0, solid_capstyle="butt")
                 axes.annotate(f"{ratio:.2g}", (ratio, k + shift), xytext=(4 if ratio >= 1 else -4, 0), textcoords="offset points",
                               va="center", ha="left" if ratio >= 1 else "right", fontsize=8)
-    axes.plot([], [], color=COLORS["JAX"], linewidth=6.0, label="over the best peer")
-    axes.plot([], [], color=COLORS["C"], linewidth=6.0, label="over C by hand")
+    for k, (color, name) in enumerate(((COLORS["JAX"], "over the best peer"), (COLORS["C"], "over C (Python) by hand")), 1):
+        if any(bar[k] is not None for bar in bars):
+            axes.plot([], [], color=color, linewidth=6.0, label=name)
     axes.set_yticks(range(len(bars)), [name for name, *_ in bars])
     axes.set_xscale("log")
     axes.margins(x=0.15)
     axes.invert_yaxis()
     axes.axvline(1.0, color="black", linewidth=0.8)
-    axes.set(title="Derivative by fastad, replayed: time over another's (left of 1: faster)", xlabel="ratio of times (log scale)")
+    axes.set(title="Derivative by fastad, replayed: time over another's (left of 1: faster)", xlabel="ratio of processor times (log scale)")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="best")
     return figure
@@ -121,10 +122,10 @@ def scaling(cells):
         axes.set_visible(False)
     for axes, (problem, sizes) in zip(grid.flat, by_problem.items()):
         for tool, color in COLORS.items():
-            points = [(magnitude(size), tools[tool]["figures"]["later"]) for size, tools in sizes if tool in tools]
+            points = [(magnitude(size), tools[tool]["figures"]["cpu"]) for size, tools in sizes if tool in tools]
             if points:
                 axes.plot(*zip(*sorted(points)), "o-", color=color, label=tool, markersize=4.0)
-        axes.set(title=problem, xscale="log", yscale="log", xlabel="size (product of its numbers)", ylabel="time of a call (s)")
+        axes.set(title=problem, xscale="log", yscale="log", xlabel="size (product of its numbers)", ylabel="processor time of a call (s)")
         axes.grid(alpha=0.3)
     handles, names = max((axes.get_legend_handles_labels() for axes in grid.flat), key=lambda pair: len(pair[1]))
     figure.legend(handles, names, loc="outside lower center", ncols=len(names))

@@ -13,41 +13,56 @@ from bench.gradbench.registry import EVALS
 from bench.gradbench.tools import MODULES
 from bench.report import quantity
 
-OURS = ("fastad", "fastad eager", "plain f", "C")
+OURS = ("fastad", "fastad eager", "plain f", "C", "Python")
+BY_HAND = {"C": {"gmm", "ba", "kmeans", "llsq", "lse", "lstm", "ode", "det"}, "Python": {"particle", "saddle"}}
 PEERS = tuple(name for name in MODULES if name not in OURS)
-COLUMNS = (("import", "s"), ("record", "s"), ("first", "s"), ("later", "s"), ("memory", "B"))
+COLUMNS = (("import", "s"), ("record", "s"), ("first", "s"), ("later", "s"), ("cpu", "s"), ("memory", "B"))
 
 
 def run(options, console, names=tuple(EVALS), suite="gradbench"):
-    """Runs the cells, prints a table for each problem, leaves charts, page and JSON; returns whether fastad is right everywhere."""
+    """Runs the cells, prints a table for each problem, leaves charts, page and JSON; returns whether all ran and fastad is right."""
     console.print(report.stamp_line(), style="dim", soft_wrap=True)
     tools = chosen_tools(options.peer)
     which = options.size or ("small" if options.quick else "full")
     plan = [(name, size) for name in names if not options.problem or name in options.problem for size in sizes_of(name, which)]
-    done, started = [], time.perf_counter()
+    done, group, whole, started = [], [], True, time.perf_counter()
     try:
         with Progress(TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console) as progress:
-            task = progress.add_task(suite, total=len(plan) * len(tools))
+            task = progress.add_task(suite, total=sum(len(used_for(name, tools)) for name, _ in plan))
             for name, size in plan:
                 group = []
-                for cell in cells.run(name, size, tools, options.limit, message_file(name, size, options.data)):
+                for cell in cells.run(name, size, used_for(name, tools), options.limit, message_file(name, size, options.data)):
                     progress.update(task, advance=1, description=f"{name} {told(size)}: {cell.tool} {cell.status}")
                     done.append(cell)
                     group.append(cell)
-                progress.console.print(table_of(name, size, group))
-                for cell in group:
-                    if cell.word:
-                        progress.console.print(f" {cell.tool}: {cell.status}, {cell.word}", style="dim")
+                show(progress.console, name, size, group)
+                group = []
     except KeyboardInterrupt:
+        whole = False
+        if group:
+            show(console, name, size, group)
         console.print(f"stopped; {len(done)} cells so far", style="yellow")
     keep(done, suite, options, console, time.perf_counter() - started)
-    return all(cell.status == "ok" for cell in done if cell.tool.startswith("fastad"))
+    return whole and all(cell.status == "ok" for cell in done if cell.tool.startswith("fastad"))
 
 
 def chosen_tools(peers):
     """Returns the tools to run: ours and the named peers, all where none is named."""
     wanted = PEERS if not peers else tuple(name for name in PEERS if name.lower() in {peer.lower() for peer in peers})
     return (*OURS, *wanted)
+
+
+def show(console, name, size, group):
+    """Prints the table of a problem, and a line for each cell without figures."""
+    console.print(table_of(name, size, group))
+    for cell in group:
+        if cell.word:
+            console.print(f" {cell.tool}: {cell.status}, {cell.word}", style="dim")
+
+
+def used_for(name, tools):
+    """Returns the tools without the derivatives by hand that nobody has written."""
+    return [tool for tool in tools if tool not in BY_HAND or name in BY_HAND[tool]]
 
 
 def sizes_of(name, which):

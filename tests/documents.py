@@ -1,6 +1,10 @@
-"""The examples in README and the documentation, as they stand there."""
+"""The examples in README and the documentation, as they stand there.
+
+`python tests/documents.py FOLDER` writes the examples of each page as a module, for type checkers.
+"""
 
 import re
+import sys
 import textwrap
 from pathlib import Path
 from typing import NamedTuple
@@ -36,3 +40,9 @@ def session(path: Path) -> str:
             lines = [line[4:] for line in lines if line.startswith((">>> ", "... ")) or line in (">>>", "...")]
         parts.append("\n".join(lines))
     return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        if blocks(page):
+            (Path(sys.argv[1]) / f"{page.stem.lower().replace('-', '_')}_examples.py").write_text(session(page), encoding="utf-8")

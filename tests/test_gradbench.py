@@ -10,9 +10,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bench import cells  # noqa: E402
 from bench.gradbench import gmm, ht, protocol  # noqa: E402
 from bench.gradbench.problem import Eager, Recorded  # noqa: E402
 from bench.gradbench.registry import EVALS  # noqa: E402
+from bench.workloads.registry import WORKLOADS  # noqa: E402
 
 # What derivatives are checked by: (eval, function of values, function of derivatives).
 PAIRS = [("hello", "square", "double"), ("gmm", "objective", "jacobian"), ("llsq", "primal", "gradient"), ("lse", "primal", "gradient"),
@@ -200,3 +202,89 @@ def test_shapes_that_do_not_fit_are_refused(name):
             if field in ("bone_count", "min_runs"):
                 continue
             assert answers(messages)[0]["success"] is False, (field, data.get(field))
+
+
+BY_HAND = ["gmm", "ba", "kmeans", "llsq", "lse", "lstm", "ode", "det"]
+
+
+@pytest.fixture(scope="module")
+def in_c():
+    from bench.gradbench import tools
+
+    try:
+        return tools.load("C").PROBLEMS
+    except (ModuleNotFoundError, OSError):
+        pytest.skip("no C compiler")
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_derivatives_in_c_are_those_of_programs(name, in_c):
+    arguments = arguments_of(name)
+    problem = EVALS[name]
+    expected = result(name, problem.timed, Recorded(), arguments)
+    assert np.linalg.norm(problem.functions[problem.timed].flat(in_c[name](*arguments)()) - expected) <= 1e-12 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("name", ["particle", "saddle"])
+def test_searches_by_hand_end_where_programs_end(name):
+    from bench.gradbench.tools import python_models
+
+    found = np.ravel(python_models.PROBLEMS[name](*arguments_of(name))())
+    assert found == pytest.approx(result(name, "rr", Recorded(), arguments_of(name)), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_workloads_have_the_slope_of_differences(name):
+    problem = WORKLOADS[name]
+    arguments = problem.sample(*problem.sizes[0])
+    gradients = [problem.functions["gradient"].start(way, *arguments)() for way in (Eager(), Recorded())]
+    eager, recorded = (np.concatenate([np.ravel(part) for part in parts]) for parts in gradients)
+    assert np.linalg.norm(eager - recorded) <= 1e-12 * np.linalg.norm(eager)
+    directions = [np.random.default_rng(k).normal(size=np.shape(arguments[k])) for k in problem.argnums]
+
+    def along(t):
+        moved = list(arguments)
+        for k, direction in zip(problem.argnums, directions):
+            moved[k] = (np.asarray(arguments[k]) + t * direction).tolist() if isinstance(arguments[k], list) else arguments[k] + t * direction
+        return problem.function(*moved)
+
+    h = 1e-4
+    slope = (8.0 * (along(h) - along(-h)) - (along(2.0 * h) - along(-2.0 * h))) / (12.0 * h)
+    assert np.dot(eager, np.concatenate([np.ravel(direction) for direction in directions])) == pytest.approx(slope, rel=1e-6)
+
+
+def test_cells_that_fail_are_marked_and_the_others_stand():
+    ok, absent, late = (next(iter(cells.run("det", (3,), [tool], limit))) for tool, limit in (("plain f", 60.0), ("nothing", 60.0), ("fastad", 0.01)))
+    assert ok.status == "ok" and ok.figures["later"] > 0.0 and ok.seconds > 0.0
+    assert absent.status == "crashed" and "nothing" in absent.word
+    assert late.status == "timeout" and late.seconds is None
+
+
+def test_wrong_numbers_are_marked():
+    tools = {"C": np.array([1.0, 2.0]), "fastad": np.array([1.0, 2.0 + 1e-13]), "JAX": np.array([1.0, 2.1]), "PyTorch": np.array([1.0]),
+             "autograd": np.array([1.0, np.nan])}
+    group = [cells.Cell("lse", [2], tool) for tool in tools]
+    cells.check(group, tools)
+    assert [cell.status for cell in group] == ["ok", "ok", "wrong", "wrong", "wrong"]
+    assert group[1].error <= 1e-13 and "C" in group[2].word
+
+
+def test_a_run_leaves_tables_charts_and_a_page(tmp_path, monkeypatch):
+    for library in ("rich", "matplotlib", "threadpoolctl"):
+        pytest.importorskip(library)
+    from rich.console import Console
+
+    from bench import comparison
+    from bench.__main__ import parsed
+    from bench.gradbench import suite
+
+    monkeypatch.setattr(comparison, "OURS", ("fastad", "plain f"))
+    options = parsed(["--suite", "gradbench", "--size", "small", "--peer", "none", "--problem", "lse", "--out", str(tmp_path)])
+    console = Console(record=True, width=120, file=io.StringIO())
+    assert suite.run(options, console)
+    shown = console.export_text()
+    assert "lse (2,500)" in shown and "plain f" in shown
+    found = json.loads((tmp_path / "gradbench.json").read_text())
+    assert [(cell["tool"], cell["status"]) for cell in found["cells"]] == [("fastad", "ok"), ("plain f", "ok")]
+    assert found["machine"]["threads"] == 1
+    assert (tmp_path / "gradbench-memory.png").stat().st_size and "lse (2500)" in (tmp_path / "gradbench.html").read_text(encoding="utf-8")

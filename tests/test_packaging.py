@@ -67,3 +67,14 @@ def test_versions_agree():
     assert f"\nlicense: {project['license']}\n" in citation
     pythons = {text.rpartition(" ")[2] for text in project["classifiers"] if re.search(r":: 3\.\d+$", text)}
     assert pythons == {f"3.{name[3:]}" for name in PYTHONS if not name.endswith("t")}
+
+
+def test_each_module_says_whether_it_needs_the_gil():
+    needs = re.search(r"^NEEDS_GIL = \{(.*?)\}", (ROOT / "setup.py").read_text(), re.MULTILINE)[1]
+    for module in (ROOT / "fastad").rglob("*.pyx"):
+        name = ".".join(module.relative_to(ROOT).with_suffix("").parts)
+        c_file = ROOT / "build" / "cython" / module.relative_to(ROOT).with_suffix(".c")
+        if not c_file.exists() or c_file.stat().st_mtime < (ROOT / "setup.py").stat().st_mtime:
+            pytest.skip("build/cython has no C newer than setup.py")
+        said = re.findall(r"#define __Pyx_FREETHREADING_COMPATIBLE (\w+)", c_file.read_text())[-1]
+        assert said == ("Py_MOD_GIL_USED" if f'"{name}"' in needs else "Py_MOD_GIL_NOT_USED"), name

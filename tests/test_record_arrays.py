@@ -78,6 +78,7 @@ def layouts():
     return {
         "float64": np.zeros(3), "float32": np.zeros(3, "f4"), "strided": np.zeros(6)[::2], "reversed": np.zeros(3)[::-1],
         "byte-swapped": np.zeros(3, ">f8"), "int": np.zeros(3, int), "column": block[:, 1], "Fortran": np.zeros((3, 1), order="F")[:, 0],
+        "complex": np.zeros(3, complex).real,
     }
 
 
@@ -194,6 +195,18 @@ def test_arrays_that_can_not_be_written_are_not_compared():
     assert G(2.0) == 10.0
 
 
+def test_which_arrays_are_compared(tmp_path):
+    def compared(data):
+        return len(Captures(lambda x: x * data[0]).contents.arrays)
+
+    from fastad.programs.captures import Captures
+    np.arange(8.0).tofile(tmp_path / "numbers")
+    buffer = bytearray(64)
+    assert compared(np.arange(3.0)) == compared(np.frombuffer(buffer)) == compared(np.arange(4.0)[::2]) == 1
+    assert compared(np.memmap(tmp_path / "numbers", float, "r+")) == compared(np.lib.stride_tricks.as_strided(np.arange(3.0))) == 1
+    assert compared(np.memmap(tmp_path / "numbers", float, "r")) == compared(np.frombuffer(bytes(64))) == 0
+
+
 def test_saving_after_a_change(tmp_path):
     data = np.array([1.0, 2.0, 3.0])
 
@@ -249,3 +262,13 @@ def test_random_changes(changes, name):
         data[k] = number
         with np.errstate(all="ignore"):
             same(F(x), f(x))
+
+
+def test_matrices_in_either_order():
+    for data in (np.zeros((3, 4)), np.zeros((3, 4), order="F"), np.zeros((4, 3)).T, np.zeros((6, 8))[::2, ::2], np.zeros((2, 3, 4))[1]):
+        F = fastad.record(lambda v: np.sum(data @ v) * data[2, 1])
+        for k in range(3):
+            data[2, k] = k + 1.0
+            data[0, 3] = -k
+            for v in (np.arange(4.0), np.ones(4)):
+                np.testing.assert_allclose(F(v), np.sum(data @ v) * data[2, 1])

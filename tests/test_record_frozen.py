@@ -830,3 +830,30 @@ def test_gradients_of_paths_with_and_without_arrays():
     F = fastad.record(lambda x: x * x if x < 1 else np.sum(x * np.arange(3.0)))
     for x, gradient in ((2.0, 3.0), (0.5, 1.0), (0.25, 0.5), (3.0, 3.0), (0.5, 1.0)):
         assert F.grad(x) == gradient and F.value_and_grad(x)[1] == gradient
+
+
+@pytest.mark.parametrize("argnums", [0, 1, -1, (0,), (0, 1), (2, 0), (0, 1, 2), (-1, 0), (), [0, 2]])
+def test_gradients_by_several_arguments(argnums):
+    def f(x, part, y):
+        return x * part["a"][0] * y[1] if x > y[0] else np.sum(part["a"] * y) * part["b"] - x
+
+    F = fastad.record(f)
+    for k in range(4):
+        for x in (-9.0, 9.0):
+            args = x + k, {"a": VECTORS[k], "b": 2.0}, VECTORS[k + 1]
+            close(F.grad(*args, argnums=argnums), fastad.grad(f, argnums)(*args))
+            close(F.value_and_grad(*args, argnums=argnums), fastad.value_and_grad(f, argnums)(*args))
+
+
+@pytest.mark.parametrize("argnums", [(1.0,), ([1],), (0, 0), (5,), ("x",), None])
+def test_argnums_that_are_none(argnums):
+    def f(x, y):
+        return x * y
+
+    F = fastad.record(f)
+    F.grad(2.0, 3.0, argnums=(1,))
+    with pytest.raises((TypeError, ValueError)) as eager:
+        fastad.grad(f, argnums)(2.0, 3.0)
+    with pytest.raises(type(eager.value)) as replayed:
+        F.grad(2.0, 3.0, argnums=argnums)
+    assert str(replayed.value) == str(eager.value)

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define FASTAD_MAX_LANES 32      /* points at once; a multiple of FASTAD_LANES_STEP */
+#define FASTAD_MAX_LANES 128      /* points at once; a multiple of FASTAD_LANES_STEP */
 #define FASTAD_LANES_STEP 8
 
 /* Steps beside the opcodes of the op table, which start at 32. */

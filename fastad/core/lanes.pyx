@@ -48,8 +48,8 @@ cdef extern from *:
         const FastadLaneSpecial* specials
         const FastadLaneGuard* guards
         double (*rounded)(double v, int how) noexcept nogil
-        double failed[32]
-        double found[32]
+        double failed[128]
+        double found[128]
 
     ctypedef struct FastadLaneKernels:
         int (*forward)(const FastadLaneStep* steps, int64_t n, FastadLaneBlock* block) noexcept nogil
@@ -64,7 +64,7 @@ cdef enum:
     ZERO_PARTIAL = 255
     ALIGNMENT = 64
     STRETCH = 1 << 16          # steps after which signals are looked for
-    CACHE = 320 << 10          # bytes of a workspace that stay near the processor
+    CACHE = 384 << 10          # bytes of a workspace that stay near the processor
 
 cdef const FastadLaneKernels* kernels = fastad_lane_kernels(current_level())
 
@@ -222,7 +222,7 @@ cdef class Worker:
                 at += self.block.lanes
 
     cdef int one_block(self, const int64_t* rows, int64_t start, int64_t stop, int32_t* failed, double* found) except -1 nogil:
-        cdef int64_t[32] numbers
+        cdef int64_t[128] numbers
         cdef int l, count = <int>min(<int64_t>self.block.lanes, stop - start)
         for l in range(self.block.lanes):
             # Lanes without a point of their own repeat the last one's.

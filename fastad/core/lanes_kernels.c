@@ -1,5 +1,6 @@
 /* The kernels of lanes.h, compiled once per instruction set with FASTAD_LEVEL naming it. Every lane does what the plain loop does. */
 
+#include <stddef.h>
 #include "fastad/core/lanes.h"
 #include "fastad/core/support.h"
 /* They are called from many places, and a call is nothing to a block. */
@@ -16,18 +17,22 @@
 #define FASTAD_INDEPENDENT
 #endif
 
-/* A loop over lanes in stretches of known length. */
+/* A loop over lanes. Slots are the same or apart, so that no lane waits for another; and there is no rest of less than a step. */
 #define FASTAD_EACH(statement) \
-    for (first = 0; first < lanes; first += FASTAD_LANES_STEP) { \
-        FASTAD_INDEPENDENT \
-        for (l = first; l < first + FASTAD_LANES_STEP; l++) { statement; } \
-    }
-
-#define FASTAD_EACH_CALL(statement) for (first = 0, l = 0; l < lanes; l++) { statement; }
+    FASTAD_INDEPENDENT \
+    for (l = 0; l < (size_t)(unsigned)lanes / FASTAD_LANES_STEP * FASTAD_LANES_STEP; l++) { statement; }
+#define FASTAD_EACH_CALL(statement) for (l = 0; l < (size_t)(unsigned)lanes; l++) { statement; }
 
 #include "fastad/core/generated/lanes_rows.h"
 
 /* ---- forward ---- */
+
+/* The sine as a value: that of -0 is -0. */
+static void sines(const double *x, double *result, int n) {
+    int l;
+    fastad_sines(x, result, n, 0);
+    for (l = 0; l < n; l++) result[l] = x[l] == 0.0 ? x[l] : result[l];
+}
 
 static void special_value(const FastadLaneSpecial *special, double *v, int lanes) {
     double operands[4];
@@ -42,22 +47,23 @@ static void special_value(const FastadLaneSpecial *special, double *v, int lanes
 static int check(const FastadLaneStep *step, FastadLaneBlock *block) {
     const int lanes = block->lanes;
     const double *x = block->v + (int64_t)step->x * lanes, *y = block->v + (int64_t)step->y * lanes;
-    const double expected = block->guards[step->out].expected, number = step->out;
-    double found[FASTAD_MAX_LANES], *failed = block->failed;
-    int l, first, bad = 0, left = 0;
-    if (step->op == FASTAD_LANE_LESS) FASTAD_EACH(found[l] = x[l] < y[l])
-    else if (step->op == FASTAD_LANE_LESS_EQUAL) FASTAD_EACH(found[l] = x[l] <= y[l])
-    else FASTAD_EACH(found[l] = x[l] == y[l])
-    for (l = 0; l < lanes; l++) bad |= found[l] != expected;
+    const double expected = block->guards[step->out].expected, number = step->out, other = 1.0 - expected;
+    double holds[FASTAD_MAX_LANES], *failed = block->failed, *found = block->found;
+    size_t l;
+    /* As wide as the numbers, so that these loops too work on all lanes at once. */
+    int64_t bad = 0, left = 0;
+#define FASTAD_COMPARED(relation) \
+    FASTAD_EACH(holds[l] = x[l] relation y[l] ? 1.0 : 0.0; \
+                bad |= (holds[l] != expected) & (failed[l] == INFINITY) ? (int64_t)1 : (int64_t)0)
+    if (step->op == FASTAD_LANE_LESS) FASTAD_COMPARED(<)
+    else if (step->op == FASTAD_LANE_LESS_EQUAL) FASTAD_COMPARED(<=)
+    else FASTAD_COMPARED(==)
     if (!bad) return 1;
-    for (l = 0; l < lanes; l++) {
-        if (found[l] != expected && failed[l] == INFINITY) {
-            failed[l] = number;
-            block->found[l] = found[l];
-        }
-        left |= failed[l] == INFINITY;
-    }
-    return left;
+    FASTAD_EACH(
+        found[l] = (holds[l] != expected) & (failed[l] == INFINITY) ? other : found[l];
+        failed[l] = (holds[l] != expected) & (failed[l] == INFINITY) ? number : failed[l])
+    FASTAD_EACH(left |= failed[l] == INFINITY ? (int64_t)1 : (int64_t)0)
+    return left != 0;
 }
 
 /* The same for a number that left. Equal numbers may differ in sign where it left as it was. */
@@ -85,7 +91,7 @@ static int forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *bloc
         const FastadLaneStep *step = &steps[i];
         const double *x = v + (int64_t)step->x * lanes, *y = v + (int64_t)step->y * lanes;
         double *out = v + (int64_t)step->out * lanes;
-        int l, first;
+        size_t l;
         switch (step->op) {
         FASTAD_ROWS
         case FASTAD_LANE_SPECIAL: special_value(&block->specials[step->x], v, lanes); break;
@@ -95,7 +101,7 @@ static int forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *bloc
         case FASTAD_LANE_VALUE: if (!check_value(step, block)) return 0; break;
         case FASTAD_LANE_EXP: fastad_exps(x, out, lanes); break;
         case FASTAD_LANE_LOG: fastad_logs(x, out, lanes); break;
-        case FASTAD_LANE_SIN: fastad_sines(x, out, lanes, 0); break;
+        case FASTAD_LANE_SIN: sines(x, out, lanes); break;
         case FASTAD_LANE_COS: fastad_sines(x, out, lanes, 1); break;
         case FASTAD_LANE_TANH: fastad_tanhs(x, out, lanes); break;
         }
@@ -106,7 +112,7 @@ static int forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *bloc
 /* ---- reverse ---- */
 
 static void add_product(double *target, const double *from, const double *p, int lanes, int add, int careful) {
-    int l, first;
+    size_t l;
     if (careful) {
         if (add) FASTAD_EACH(target[l] += fastad_mulz(from[l], p[l]))
         else FASTAD_EACH(target[l] = fastad_mulz(from[l], p[l]))
@@ -142,7 +148,7 @@ static void reverse(const FastadLaneReverse *steps, int64_t n, const FastadLaneB
         const double *from = w + (int64_t)step->from * lanes;
         const double *x = v + (int64_t)step->x * lanes, *y = v + (int64_t)step->y * lanes;
         const int add = step->add & 1;
-        int l, first;
+        size_t l;
         switch (step->kind) {
         case FASTAD_BY_ONE:
             if (add) FASTAD_EACH(target[l] += from[l])
@@ -180,7 +186,7 @@ static void reverse(const FastadLaneReverse *steps, int64_t n, const FastadLaneB
 static int function(const char *name, const double *x, double *result, int n) {
     if (!strcmp(name, "exp")) fastad_exps(x, result, n);
     else if (!strcmp(name, "log")) fastad_logs(x, result, n);
-    else if (!strcmp(name, "sin")) fastad_sines(x, result, n, 0);
+    else if (!strcmp(name, "sin")) sines(x, result, n);
     else if (!strcmp(name, "cos")) fastad_sines(x, result, n, 1);
     else if (!strcmp(name, "tanh")) fastad_tanhs(x, result, n);
     else return 0;

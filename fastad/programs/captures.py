@@ -40,6 +40,8 @@ class Captures:
         self.entries: list[tuple[Any, Any, Any]] = []
         self.streams: list[Any] = []                # whatever gives random numbers
         self.hidden: list[Any] = []                 # those of them that nothing can stand in for
+        # Whether all code that the function calls is followed, or known to draw no random numbers; not so for methods of arguments.
+        self.closed = f is not None
         self.iterator: Any = None                   # an iterator, which gives something else each time
         self._seen: set[Any] = set()
         self._kept: list[Any] = []                  # what is known by its id
@@ -52,6 +54,7 @@ class Captures:
         if f is not None:
             self._visit_callable(f)
         self.contents = Contents(self._arrays)      # their elements
+        self.closed = self.closed and self._count < _LIMIT
 
     def changed(self) -> bool:
         """Whether something was rebound."""
@@ -109,6 +112,7 @@ class Captures:
         if isinstance(f, types.MethodType):
             f, bound = f.__func__, f.__self__
         while not isinstance(f, types.FunctionType):
+            self.closed = False
             call = getattr(type(f), "__call__", None)               # noqa: B004
             if not isinstance(f, type) and isinstance(call, types.FunctionType) and _is_data(f):
                 self._visit_contents(f)
@@ -132,6 +136,8 @@ class Captures:
         self._note(f, "__defaults__", f.__defaults__)
         self._note(f, "__kwdefaults__", f.__kwdefaults__)
         self._note(f, "__code__", f.__code__)
+        self.closed = self.closed and bound is _MISSING and all(
+            _draws_nothing(x) for x in (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()))
         self._visit_contents(f.__defaults__)
         self._visit_contents(f.__kwdefaults__)
         cells = dict(zip(f.__code__.co_freevars, f.__closure__ or ()))
@@ -143,6 +149,7 @@ class Captures:
         for chain in _chains(code):
             root, *attributes = chain
             kind, name = root
+            self.closed = self.closed and _is_closed(kind, name, names, cells, attributes)
             if kind == "global":
                 value = names.get(name, _MISSING)
                 if value is not _MISSING:
@@ -387,6 +394,8 @@ def _chains(code):
             new = ("cell", step.argval)
         elif step.opname in ("LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_CHECK"):
             new = ("local", step.argval)
+        elif step.opname == "IMPORT_NAME":
+            new = ("import", step.argval)
         elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and chain:
             chain.append(step.argval)
             continue
@@ -398,3 +407,42 @@ def _chains(code):
     if chain:
         found.append(chain)
     return found
+
+
+# Whether a function can draw from `random` or numpy.random without naming them: through code that is not followed.
+
+_PLAIN_BUILTINS = frozenset(
+    "abs all any bool complex dict divmod enumerate float frozenset int isinstance len list max min pow range reversed round set "
+    "slice sorted str sum tuple zip".split())
+
+
+_PLAIN_MODULES = ("math", "numpy", "numpy.linalg", "fastad", "fastad.math", "fastad.numpy")
+
+
+def _is_closed(kind, name, names, cells, attributes):
+    """Whether a name that code reads, with the attributes it reads of it, gives nothing that draws random numbers."""
+    if kind == "local":
+        return True
+    if kind == "cell":
+        return name not in cells or _draws_nothing(_look_up(cells[name], "cell_contents"))
+    if kind != "global":
+        return False
+    value = names.get(name, _MISSING)
+    if value is _MISSING:
+        return name in _PLAIN_BUILTINS
+    if isinstance(value, types.ModuleType):
+        for attribute in attributes:
+            if value.__name__ not in _PLAIN_MODULES:
+                return False
+            value = getattr(value, attribute, None)
+            if not isinstance(value, types.ModuleType):
+                return True
+        return False
+    return _draws_nothing(value)
+
+
+def _draws_nothing(value):
+    """Whether a value is data, or a function that is followed."""
+    if isinstance(value, types.FunctionType):
+        return not is_library_file(value.__code__.co_filename) and not value.__dict__
+    return value is _MISSING or type(value) in _NUMBERS or type(value) is np.ndarray and not value.dtype.hasobject

@@ -19,8 +19,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
-    NPY_DOUBLE, PyArray_BYTES, PyArray_DATA, PyArray_DESCR, PyArray_DIMS, PyArray_EMPTY, PyArray_IS_C_CONTIGUOUS, PyArray_NBYTES,
-    PyArray_NDIM, PyArray_STRIDES, PyArray_TYPE, ndarray,
+    NPY_DOUBLE, PyArray_BYTES, PyArray_DATA, PyArray_DESCR, PyArray_DIMS, PyArray_EMPTY, PyArray_IS_C_CONTIGUOUS,
+    PyArray_IS_F_CONTIGUOUS, PyArray_NBYTES, PyArray_NDIM, PyArray_STRIDES, PyArray_TYPE, ndarray,
 )
 
 from fastad.arrays.active cimport Operand, Record

@@ -29,9 +29,9 @@ cdef class Contents:
             return False
         first = self.copies is None
         if first:
-            self.copies = [x.copy("C") for x in self.arrays]
+            self.copies = [x.copy("K") for x in self.arrays]
         else:
-            self.copies = [copy if same_elements(<ndarray>copy, <ndarray>x) else x.copy("C") for x, copy in zip(self.arrays, self.copies)]
+            self.copies = [copy if same_elements(<ndarray>copy, <ndarray>x) else x.copy("K") for x, copy in zip(self.arrays, self.copies)]
         self.version += 1
         return not first
 
@@ -42,11 +42,14 @@ cdef bint may_change(x) except -1:
         if x.flags.writeable:
             return True
         x = x.base
-    return x is not None
+    try:
+        return x is not None and not memoryview(x).readonly
+    except TypeError:
+        return True
 
 
 cdef bint same_elements(ndarray copy, ndarray array) except -1:
-    """Whether an array is that of a copy in C order, bit by bit."""
+    """Whether an array has the elements of its copy, bit by bit."""
     cdef int k
     if PyArray_NDIM(array) != PyArray_NDIM(copy) or PyArray_DESCR(array) is not PyArray_DESCR(copy):
         if PyArray_NDIM(array) != PyArray_NDIM(copy) or (<object>array).dtype != (<object>copy).dtype:
@@ -54,6 +57,7 @@ cdef bint same_elements(ndarray copy, ndarray array) except -1:
     for k in range(PyArray_NDIM(array)):
         if PyArray_DIMS(array)[k] != PyArray_DIMS(copy)[k]:
             return False
-    if PyArray_IS_C_CONTIGUOUS(array):
+    if (PyArray_IS_C_CONTIGUOUS(array) and PyArray_IS_C_CONTIGUOUS(copy)) or (
+            PyArray_IS_F_CONTIGUOUS(array) and PyArray_IS_F_CONTIGUOUS(copy)):
         return memcmp(PyArray_DATA(copy), PyArray_DATA(array), PyArray_NBYTES(copy)) == 0
     return copy.tobytes() == array.tobytes()

@@ -70,15 +70,20 @@ def watched(*captures):
 
 
 class Streams:
-    """The random numbers that a function can draw from, as they were before it was recorded."""
+    """The random numbers that a function can draw from, as they were before it was recorded.
 
-    def __init__(self, *captures):
+    `everywhere`: also those that code which is not followed may draw from: reading their state takes longer than most functions.
+    """
+
+    def __init__(self, *captures, everywhere=True):
         found = [stream for known in captures for stream in known.streams]
         self._hidden = {id(stream) for known in captures for stream in known.hidden}
         self._states = [(stream, _state(stream)) for stream in {id(stream): stream for stream in found}.values()]
-        self._states += [(random, _state(random)), (np.random, _state(np.random))]
-        self._memory = _memory_of(self._states[-1][1])
-        self._moved = None                 # found once: reading a state takes longer than most functions
+        self._memory = None
+        if everywhere:
+            self._states += [(random, _state(random)), (np.random, _state(np.random))]
+            self._memory = _memory_of(self._states[-1][1])
+        self._moved = None                 # found once
 
     def moved(self):
         """Those that gave numbers since."""

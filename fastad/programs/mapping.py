@@ -96,10 +96,13 @@ class _Map:
         if plan is None:
             self.one_by_one(rows[rows > 0])
             return
-        waiting = {id(plan.paths.last): (plan.paths.last, rows, 0)}
+        # From the longest path every shorter way out of a loop is one step away.
+        start = max(plan.paths.codes, key=lambda code: code.n, default=plan.paths.last)
+        waiting = {id(start): (start, rows, 0)}
         while waiting:
             code, rows, hops = waiting.pop(next(iter(waiting)))
-            rows = rows[rows < self.limit]
+            if self.error is not None:
+                rows = rows[rows < self.limit]
             if not len(rows):
                 continue
             missed = plan.replay(code, rows) if hops < MOST_HOPS else None
@@ -119,8 +122,10 @@ class _Map:
         if other is None:
             self.one_by_one(rows)
         elif len(rows):
-            _, known, more = waiting.get(id(other), (other, rows[:0], 0))
-            waiting[id(other)] = other, np.sort(np.concatenate([known, rows])), max(hops, more)
+            if id(other) in waiting:
+                _, known, more = waiting[id(other)]
+                rows, hops = np.sort(np.concatenate([known, rows])), max(hops, more)
+            waiting[id(other)] = other, rows, hops
 
 
 class _Plan:
@@ -246,16 +251,22 @@ class _Plan:
     def left_at_guards(self, code, rows, failed, found):
         """Rows that left a path on lanes, by guard and what it found."""
         groups = []
-        for guard in np.unique(failed[failed >= 0]).tolist():
+        here = np.flatnonzero(failed >= 0)
+        guards = failed[here]
+        # NumPy sorts short whole numbers by radix.
+        here = here[np.argsort(guards.astype(np.uint16) if code.guards < 2**16 else guards, kind="stable")]
+        counts = np.bincount(guards)
+        ends = np.cumsum(counts)
+        for guard in np.flatnonzero(counts).tolist():
             at, is_value = guard_at(code, guard)
-            here = np.flatnonzero(failed == guard)
+            part = here[ends[guard] - counts[guard]:ends[guard]]
             if not is_value:
-                groups.append(((at, bool(found[here[0]])), rows[here]))
+                groups.append(((at, bool(found[part[0]])), rows[part]))
                 continue
-            bits = found[here].view(np.int64)
+            bits = found[part].view(np.int64)
             for one in np.unique(bits):
-                part = here[bits == one]
-                groups.append(((at, float(found[part[0]]).hex()), rows[part]))
+                same = part[bits == one]
+                groups.append(((at, float(found[same[0]]).hex()), rows[same]))
         return sorted(groups, key=lambda group: group[1][0])
 
     def left(self, rows, workers):

@@ -11,7 +11,7 @@ class Progress:
     """A progress bar of tqdm or rich, imported when asked for; nothing otherwise."""
 
     def __init__(self, wanted, total, name):
-        self._bar = self._add = None
+        self._bar = self._add = None     # without a bar nobody counts rows
         if wanted:
             self._bar, self._add = _bar(total, name)
 
@@ -21,6 +21,10 @@ class Progress:
     def __exit__(self, *exception):
         if self._bar is not None:
             self._bar.__exit__(*exception)
+
+    @property
+    def is_shown(self):
+        return self._add is not None
 
     def add(self, rows):
         """Moves the bar on by some rows."""
@@ -50,8 +54,8 @@ def _bar(total, name):
 class _Work:
     """Rows that are still to be run, handed out in stretches."""
 
-    def __init__(self, count, numbers, failed, found):
-        self.count, self.failed = count, failed
+    def __init__(self, count, numbers, failed, found, counts):
+        self.count, self.failed, self.counts = count, failed, counts
         self.addresses = 0 if numbers is None else numbers.ctypes.data, failed.ctypes.data, found.ctypes.data
         self.at, self.stopping = 0, False
         self.lock = threading.Lock()
@@ -79,12 +83,12 @@ class _Work:
 
     def done(self, start, stop):
         """How many rows of a stretch have their results."""
-        return int((self.failed[start:stop] < 0).sum())
+        return int((self.failed[start:stop] < 0).sum()) if self.counts else 0
 
 
 def spread(make, count, numbers, failed, found, threads, bar, is_lanes):
     """Runs `count` rows by workers that make() gives, one per thread; returns the workers. An interrupt or an error comes out."""
-    work = _Work(count, numbers, failed, found)
+    work = _Work(count, numbers, failed, found, bar.is_shown)
     threads = min(threads, max(1, count // FIRST_ROWS if is_lanes else count))
     if threads == 1:
         workers = [make()]

@@ -268,7 +268,7 @@ class Paths:
             self.give_up("it has captured an iterator, which gives something else each time")
         if self.reason is not None:
             raise _RunEagerly
-        streams = Streams(*captured)
+        streams = Streams(*captured, everywhere=not (arguments.plain and all(known.closed for known in captured)))
         self.look_at_arrays()
         version = self.version
         try:
@@ -567,7 +567,7 @@ class Program(Replayed):
                 try:
                     paths = self._find(chosen.arguments)
                     result = replayed(paths, chosen)
-                    if transform in ("grad", "value_and_grad") and type(argnums) is int and paths.last is not None:
+                    if transform in ("grad", "value_and_grad") and type(argnums) in (int, tuple) and paths.last is not None:
                         self._remember(transform, argnums, chosen.arguments, paths, paths.last)
                     return result
                 except _RunEagerly:
@@ -678,9 +678,9 @@ class Program(Replayed):
                 found = self._derivatives[key] = Program(calls.Derivative(kind, body.flat(), list(inputs)))
         return found
 
-    def _remember(self, kind, argnum, arguments, paths, code):
+    def _remember(self, kind, argnums, arguments, paths, code):
         """Notes the short way for calls like this one, if arguments are floats and arrays in plain containers, the result one."""
-        key = kind if kind == "value" else (kind, argnum)
+        key = kind if kind == "value" else (kind, argnums)
         if any(shortcut.paths is paths and shortcut.is_current() for shortcut in self.shortcuts.get(key, ())):
             return
         if arguments.kwargs or code.structure is not NUMBER or code.draws or not arguments.plain:
@@ -688,13 +688,15 @@ class Program(Replayed):
         if kind == "value":
             if isinstance(code.outputs[0], Plain):
                 return
-            target = code
+            target, chosen, inputs = code, 0, ()
         else:
-            [(_, start, stop)] = arguments.parts([argnum % len(arguments.args)])
-            target = paths.code_for(code, "gradient", tuple(range(start, stop)))
             if not isinstance(code.outputs[0], int):
                 return
-        self.remember(key, Shortcut(paths, code, target, kind, argnum % max(len(arguments.args), 1), arguments.args))
+            positions, single = transforms._positions(kind, argnums, len(arguments.args))
+            inputs = tuple([k for _, start, stop in arguments.parts(positions) for k in range(start, stop)])
+            target = paths.code_for(code, "gradient", inputs)
+            chosen = positions[0] if single else tuple(positions)
+        self.remember(key, Shortcut(paths, code, target, kind, chosen, inputs, arguments.args))
 
     def _look(self, arguments, adjoints):
         """In fastad.debug() looks for NaN and infinity in a replay before its results are asked for."""
@@ -753,7 +755,8 @@ class Program(Replayed):
     def explain(self, *args: Any, **kwargs: Any) -> Any:
         """Every step at these arguments with its value, and for a scalar result its adjoint and the reverse sweep by hand.
 
-        Prints as text, shows itself as HTML in a notebook; `rows` and `sweep` hold the numbers.
+        Prints as text, shows itself as HTML in a notebook; `rows` and `sweep` hold the numbers. The function may run once more, to
+        find its lines.
 
             >>> F = fastad.record(lambda x: x * np.sin(x))
             >>> print(F.explain(2.0))
@@ -830,6 +833,8 @@ class Program(Replayed):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes what is recorded, without the source, to a file that `fastad.load` reads; docs/file-format.md describes it.
+
+        The function may run once more for each path, to find its lines, and to see that it does the same with captured arrays as they are.
 
         TypeError, which names them, for functions that a replay calls in Python and for arguments that a file can not hold.
         """

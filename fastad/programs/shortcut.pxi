@@ -28,25 +28,20 @@ cdef class Shortcut:
     cdef tuple layouts             # of each argument: float, (shape, dtype) of an array, or a Node
     cdef bint gradient
     cdef bint with_value
-    cdef Py_ssize_t chosen         # the argument differentiated by, and the first of its inputs
-    cdef Py_ssize_t first
+    cdef object chosen             # the argument differentiated by, or a tuple of them
+    cdef list inputs               # and which inputs these are
     cdef Counts counts
     cdef Contents contents         # of the arrays that the function has captured, and the version the path is right for
     cdef int64_t version
 
-    def __cinit__(self, paths, Code code, Code target, str kind, Py_ssize_t chosen, tuple args):
+    def __cinit__(self, paths, Code code, Code target, str kind, chosen, tuple inputs, tuple args):
         self.paths, self.code, self.target = paths, code, target
         self.gradient, self.with_value = kind != "value", kind == "value_and_grad"
-        self.chosen, self.counts = chosen, paths.counts
+        self.chosen, self.inputs, self.counts = chosen, list(inputs), paths.counts
         self.contents = paths.captures.contents
         self.version = self.contents.version
         left = [(<Operand>x).layout if type(x) is Operand else float for x in code.inputs]
-        layouts = []
-        for k, arg in enumerate(args):
-            if k == chosen:
-                self.first = len(code.inputs) - len(left)
-            layouts.append(layout_like(arg, left))
-        self.layouts = tuple(layouts)
+        self.layouts = tuple([layout_like(arg, left) for arg in args])
 
     def __call__(self, tuple args):
         cdef Code target = self.target
@@ -104,7 +99,7 @@ cdef class Shortcut:
             x = leaf_value(ws, target.outputs[0])
         else:
             leaves = self.swept(ws) if numeric else [leaf_value(ws, x) for x in target.outputs]
-            x = built(self.layouts[self.chosen], leaves)
+            x = self.derivatives(leaves)
         if self.with_value:
             x = (ws.v[target.place(target.value_slot)], x)
         target.release(ws)
@@ -118,16 +113,27 @@ cdef class Shortcut:
         """The gradient by a numeric reverse sweep."""
         cdef Sweep sweep
         cdef int64_t i
-        cdef list inputs = list(range(self.first, self.first + leaf_count(self.layouts[self.chosen])))
         if ws.schedule is not None:
-            return scheduled_reverse(ws, [ws.code.value_slot], [1.0], inputs)
+            return scheduled_reverse(ws, [ws.code.value_slot], [1.0], self.inputs)
         sweep = Sweep(ws)
         i = sweep.t.n
         sweep.w[ws.code.place(ws.code.value_slot)] = 1.0
         with nogil:
             while i > 0:
                 i = reverse_sweep(&sweep.t, sweep.w, 0, i, sweep.data)
-        return sweep.collect(ws.code, inputs)
+        return sweep.collect(ws.code, self.inputs)
+
+    cdef object derivatives(self, list leaves):
+        """Derivatives by the chosen arguments in their structure."""
+        cdef Py_ssize_t start = 0, count
+        if type(self.chosen) is not tuple:
+            return built(self.layouts[self.chosen], leaves)
+        trees = []
+        for k in <tuple>self.chosen:
+            count = leaf_count(self.layouts[k])
+            trees.append(built(self.layouts[k], leaves[start:start + count]))
+            start += count
+        return tuple(trees)
 
 
 @cython.final
@@ -186,6 +192,16 @@ cdef object built(layout, list leaves):
 cdef object built_from(Node node, leaves):
     children = [built_from(<Node>child, leaves) if type(child) is Node else next(leaves) for child in node.children]
     return dict(zip(node.keys, children)) if node.keys is not None else children if node.kind is list else tuple(children)
+
+
+cdef bint are_ints(argnums) except -1:
+    """Whether argnums are an int or a tuple of ints; what else they may be has no short way."""
+    if type(argnums) is not tuple:
+        return type(argnums) is int
+    for k in <tuple>argnums:
+        if type(k) is not int:
+            return False
+    return True
 
 
 cdef Py_ssize_t leaf_count(layout) except -1:
@@ -271,7 +287,7 @@ cdef class Replayed:
         return self.gradient("grad", args, argnums, kwargs)
 
     cdef object gradient(self, str kind, tuple args, argnums, dict kwargs):
-        if not kwargs and type(argnums) is int:
+        if not kwargs and are_ints(argnums):
             for shortcut in self.shortcuts.get((kind, argnums), ()):
                 result = (<Shortcut>shortcut)(args)
                 if result is not NotImplemented:

@@ -494,8 +494,6 @@ cdef class Fusion:
         for k in range(<int>len(code.inputs)):
             if code.leaves[k].kind == ARRAY:
                 lives[<Py_ssize_t>code.leaves[k].number] = (-1, -1)
-        for number, _ in code.refreshed:
-            lives[number] = (-1, -1)
         # On a path of scalars there are no others.
         for i in range(0 if code.scalars_only else c.n):
             if code.pauses and i == code.place(code.start):
@@ -515,6 +513,9 @@ cdef class Fusion:
                         touch_chain(lives, kernel.chain, count)
         for number in self.asked:
             touch(lives, number, count + 1)
+        # What is copied in may be asked for once and serve several replays.
+        for number, _ in code.refreshed:
+            lives[number] = (-1, count + 1)
         if code.pauses:
             # What is behind the path may run again: what it reads of the path, and its seeds, stay.
             pause = count if pause < 0 else pause

@@ -115,7 +115,7 @@ def split_at_loop(rule):
 def partial_kernel(op, name, rule):
     """The kernel of one partial: p[l] from x[l], y[l], v[l]."""
     call, rest = split_at_loop(rule)
-    lines = ["int l, first;"]
+    lines = ["size_t l;"]
     if call is not None:
         [argument] = call.args
         source = "argument"
@@ -127,7 +127,7 @@ def partial_kernel(op, name, rule):
         lines.append(LOOPS[call.func.id].format(source))
     if not (isinstance(rest, ast.Name) and rest.id == "p"):
         lines.append(loop("p", c_of(rest, operand=lane_of), calls_of(rest) <= SHORT_ROWS))
-    body = "".join(f"    {line}\n" for line in [*lines, "(void)x; (void)y; (void)v; (void)l; (void)first;"])
+    body = "".join(f"    {line}\n" for line in [*lines, "(void)x; (void)y; (void)v; (void)l;"])
     return (f"static void {op.name}_{name}_lanes(const double *x, const double *y, const double *v, double *p, int lanes) {{\n"
             f"{body}}}\n")
 

@@ -14,6 +14,8 @@ MODULES = {
     "autograd": "autograd_models",
     "CasADi": "casadi_models",
     "C": "c_models",
+    "Python": "python_models",
+    "micrograd": "micrograd_models",
     "plain f": "plain",
 }
 

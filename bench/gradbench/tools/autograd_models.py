@@ -5,11 +5,13 @@ from types import SimpleNamespace
 
 import autograd
 import autograd.numpy as anp
+import autograd.scipy.special
 import numpy as np
 from autograd import make_vjp
 
 from bench.gradbench import ba, det, hello, kmeans, llsq, lse, lstm, ode
 from bench.peers import on_namespace
+from bench.workloads.registry import WORKLOADS
 
 
 def gradient(function, count, *arguments):
@@ -107,6 +109,16 @@ def one(function):
     return started
 
 
-PROBLEMS = {"hello": one(hello.square), "gmm": gmm, "ba": bundle, "kmeans": kmeans_direction, "llsq": one(llsq.objective),
+def workload(problem):
+    """Returns the start of a workload: its own function on autograd's namespaces."""
+    def started(*arguments):
+        derivative = autograd.grad(problem.on(np=anp, special=autograd.scipy.special, math=anp), problem.argnums)
+        return lambda: derivative(*arguments)
+
+    return started
+
+
+PROBLEMS = {name: workload(problem) for name, problem in WORKLOADS.items()}
+PROBLEMS |= {"hello": one(hello.square), "gmm": gmm, "ba": bundle, "kmeans": kmeans_direction, "llsq": one(llsq.objective),
             "lse": one(lse.log_sum_exp), "lstm": lstm_gradient, "ode": equations, "det": one(det.determinant)}
 UNABLE = {"ht": "no forward mode through the assignments and no batch of rows", "particle": "not written", "saddle": "not written"}

@@ -1,8 +1,8 @@
-"""The evals by fastad's transforms: every call runs the function."""
+"""The problems by fastad's transforms: every call runs the function."""
 
+from bench import problems
 from bench.gradbench.problem import Eager
-from bench.gradbench.registry import EVALS
 from bench.gradbench.tools.fastad_programs import started
 
-PROBLEMS = {name: started(problem, Eager()) for name, problem in EVALS.items()}
+PROBLEMS = {name: started(problem, Eager()) for name, problem in problems.PROBLEMS.items()}
 UNABLE = {}

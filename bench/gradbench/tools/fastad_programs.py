@@ -1,7 +1,7 @@
-"""The evals by fastad, recorded and replayed."""
+"""The problems by fastad, recorded and replayed."""
 
+from bench import problems
 from bench.gradbench.problem import Recorded
-from bench.gradbench.registry import EVALS
 
 
 def started(problem, way):
@@ -9,5 +9,5 @@ def started(problem, way):
     return lambda *arguments: problem.functions[problem.timed].start(way, *arguments)
 
 
-PROBLEMS = {name: started(problem, Recorded()) for name, problem in EVALS.items()}
+PROBLEMS = {name: started(problem, Recorded()) for name, problem in problems.PROBLEMS.items()}
 UNABLE = {}

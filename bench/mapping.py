@@ -1,0 +1,115 @@
+"""Figures of `F.map`: `python -m bench.mapping` prints them all, beside JAX where installed.
+
+Every figure checks the map against a loop of calls before anything is timed. The two sides of a ratio alternate in one run.
+"""
+
+import functools
+import sys
+
+import numpy as np
+from rich.console import Console
+
+import fastad
+import fastad.math as fm
+from bench import programs, report, timing
+from bench.report import Row
+
+POINTS = 100_000
+STEPS = 110
+POINT_BOUND, THREADS_BOUND, NEWTON_BOUND = 1.0, 1.8, 50.0
+
+
+def thousand(x, y, m=fm):
+    """Returns a number after about a thousand operations, + - * / and a few exp and sin, on two numbers."""
+    s, t = x, y
+    for k in range(STEPS):
+        s, t = s * t + 0.5, t - 0.3 * s
+        s = s / (1.0 + t * t)
+        t = t * x - s * 0.25
+        if k % 40 == 5:
+            s = m.exp(-s * s)
+        if k % 40 == 20:
+            t = m.sin(t)
+    return s * t + s
+
+
+def columns(count=POINTS):
+    """Returns two columns of numbers."""
+    return np.random.default_rng(1).uniform(-1.0, 1.0, (2, count))
+
+
+def check_thousand(count=50):
+    """Raises AssertionError unless the map is the loop: values to the last bit, gradients to rounding."""
+    x, y = columns(count)
+    program = fastad.record(thousand)
+    values, gradients = program.map(x, y, argnums=(0, 1))
+    for i in range(count):
+        value, gradient = program.value_and_grad(float(x[i]), float(y[i]), argnums=(0, 1))
+        programs.assert_equal(values[i], value)
+        np.testing.assert_allclose([g[i] for g in gradients], gradient, rtol=1e-9, atol=1e-12)
+
+
+def jax_map(x, y):
+    """Returns value and gradient of the same by JAX, compiled, as a call without arguments, or None without JAX."""
+    try:
+        import jax
+    except ModuleNotFoundError:
+        return None
+    jax.config.update("jax_enable_x64", True)
+    both = jax.jit(jax.vmap(jax.value_and_grad(functools.partial(thousand, m=jax.numpy), argnums=(0, 1))))
+    x, y = jax.numpy.asarray(x), jax.numpy.asarray(y)
+    return lambda: jax.block_until_ready(both(x, y))
+
+
+def many_points():
+    """Returns the rows of the thousand operations at many points."""
+    check_thousand()
+    x, y = columns()
+    program = fastad.record(thousand, 0.3, 0.2)
+    operations = program.stats["instructions"]
+    per = 1e9 / POINTS / operations
+    one = functools.partial(program.map, x, y, argnums=(0, 1))
+    two = functools.partial(one, threads=2)
+    compared = timing.ratio(one, two, rounds=7, number=(1, 1))
+    value = timing.best_of(functools.partial(program.map, x, y, what="value"), number=1)
+    rows = [
+        Row(f"{operations} operations at {POINTS:,} points: value and gradient, per operation and point", compared.first * per, "ns",
+            at_most=POINT_BOUND),
+        Row("  value", value * per, "ns"),
+        Row("  one thread over two", compared.ratio, "", at_least=THREADS_BOUND),
+    ]
+    theirs = jax_map(x, y)
+    if theirs is not None:
+        theirs()
+        rows.append(Row("  JAX with jit and vmap, its own threads", timing.best_of(theirs, number=1) * per, "ns"))
+    return rows
+
+
+def newton():
+    """Returns the rows of Newton's iteration, whose rows take from 3 to 20 rounds."""
+    inputs = [a for a, in programs.root_inputs(POINTS)]
+    a = np.array(inputs)
+    program = fastad.record(programs.root)
+    mapped = functools.partial(program.map, a, what="value")
+    if mapped().tolist() != [programs.root(x) for x in inputs]:
+        raise AssertionError("the map differs from the loop")
+    compared = timing.ratio(lambda: [programs.root(x) for x in inputs], mapped, rounds=5, number=(1, 1))
+    return [
+        Row(f"Newton's while at {POINTS:,} inputs: plain Python over the map", compared.ratio, "", at_least=NEWTON_BOUND),
+        Row("  value and gradient", timing.best_of(functools.partial(program.map, a), number=1), "s"),
+    ]
+
+
+FIGURES = (many_points, newton)
+
+
+def main():
+    """Prints the table of all figures and the machine stamp; returns 0 where every bound is met, else 1."""
+    console = Console(width=110)
+    met = report.print_table(console, "F.map", [row for figure in FIGURES for row in figure()])
+    console.print(report.stamp_line(2), soft_wrap=True)
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
