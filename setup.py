@@ -28,7 +28,8 @@ SANITIZE = os.environ.get("FASTAD_SANITIZE", "")
 SIMPLER = {} if DEBUG or sys.platform == "win32" else {
     "core/special": ["-O1", "-fno-inline"], "core/sweeps": ["-fno-inline-functions-called-once"]}
 CORE = ("tape", "scalar", "functions", "nested", "sweeps", "special", "simd", "lanes")
-HEADERS = ("vector.h", "support.h", "transcendental.h", "lanes.h", "simd.h")
+HEADERS = ("vector.h", "support.h", "transcendental.h")
+LANES_HEADERS = ("lanes.h", "simd.h")
 
 # One kernel file, compiled once per instruction set; which of them runs is decided when fastad is imported (core/simd.pyx). Without
 # -mfma, as one rounding more or less would tell the sets apart.
@@ -69,8 +70,10 @@ def extensions():
     if not flags.exists() or flags.read_text() != text:
         flags.write_text(text)
     depends = [str(flags.relative_to(ROOT)), *(f"fastad/core/{header}" for header in HEADERS)]
-    return [Extension("fastad." + name.replace("/", "."), [f"fastad/{name}.pyx"],
-                      depends=depends + ([LEVELED["fastad.core.lanes"], "fastad/core/generated/lanes_rows.h"] if name == "core/lanes" else []),
+    lanes = [f"fastad/core/{header}" for header in LANES_HEADERS]
+    further = {"core/simd": lanes, "programs/code": lanes,
+               "core/lanes": [*lanes, "fastad/core/lanes_kernels.c", "fastad/core/generated/lanes_rows.h"]}
+    return [Extension("fastad." + name.replace("/", "."), [f"fastad/{name}.pyx"], depends=depends + further.get(name, []),
                       include_dirs=[str(ROOT), numpy.get_include()],
                       define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), *LEVEL_MACROS],
                       extra_compile_args=compile_args + SIMPLER.get(name, []), extra_link_args=link_args)
