@@ -28,9 +28,13 @@ SANITIZE = os.environ.get("FASTAD_SANITIZE", "")
 SIMPLER = {} if DEBUG or sys.platform == "win32" else {
     "core/special": ["-O1", "-fno-inline"], "core/sweeps": ["-fno-inline-functions-called-once"]}
 CORE = ("tape", "scalar", "functions", "nested", "sweeps", "schedule", "seeds", "special", "simd", "lanes")
-HEADERS = ("vector.h", "support.h", "transcendental.h", "lanes.h", "simd.h")     # that several include
-OWN_DEPENDS = {"core/schedule": ["fastad/core/dots.h"], "core/seeds": ["fastad/core/seeds.h"], "programs/code": ["fastad/programs/loops.h"],
-               "core/lanes": ["fastad/core/lanes_kernels.c", "fastad/core/generated/lanes_rows.h"]}
+HEADERS = ("core/vector.h", "core/support.h", "core/transcendental.h")      # that many include
+LANES_HEADERS = ("core/lanes.h", "core/simd.h")
+OWN_DEPENDS = {
+    "core/schedule": ("core/dots.h",), "core/seeds": ("core/seeds.h",), "core/simd": LANES_HEADERS,
+    "core/lanes": (*LANES_HEADERS, "core/lanes_kernels.c", "core/generated/lanes_rows.h"),
+    "programs/code": (*LANES_HEADERS, "programs/loops.h"),
+}
 
 # One kernel file, compiled once per instruction set; which of them runs is decided when fastad is imported (core/simd.pyx). Without
 # -mfma, as one rounding more or less would tell the sets apart.
@@ -73,9 +77,9 @@ def extensions():
     text = " ".join(compile_args + link_args)
     if not flags.exists() or flags.read_text() != text:
         flags.write_text(text)
-    depends = [str(flags.relative_to(ROOT)), *(f"fastad/core/{header}" for header in HEADERS)]
     return [Extension("fastad." + name.replace("/", "."), [f"fastad/{name}.pyx"],
-                      depends=[*depends, *OWN_DEPENDS.get(name, ())], include_dirs=[str(ROOT), numpy.get_include()],
+                      depends=[str(flags.relative_to(ROOT)), *(f"fastad/{file}" for file in (*HEADERS, *OWN_DEPENDS.get(name, ())))],
+                      include_dirs=[str(ROOT), numpy.get_include()],
                       define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), *LEVEL_MACROS],
                       extra_compile_args=compile_args + SIMPLER.get(name, []), extra_link_args=link_args)
             for name in (*(f"core/{name}" for name in CORE), "arrays/active", "programs/code")]

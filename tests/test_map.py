@@ -84,6 +84,32 @@ def test_every_row_of_the_table():
         check(program, nearby(point, 9, 1))
 
 
+def test_special_functions():
+    from scipy import special
+
+    def f(x, y):
+        return special.gammaln(x) * special.ndtr(x - y) + special.j0(y) * special.betainc(2.0, 3.0, y)
+
+    rng = np.random.default_rng(0)
+    check(f, [rng.uniform(0.5, 3.0, 19), rng.uniform(0.1, 0.9, 19)])
+
+
+def test_elements_are_read_and_put():
+    captured = np.array([0.5, -0.25, 2.0])
+
+    def f(v, s):
+        v[1] = v[0] * v[2] + captured[2]
+        total = v[1] * s + v[2]
+        v[0] = total
+        return v[0] * v[1] + v[0] * captured[1] * v[3]
+
+    rng = np.random.default_rng(0)
+    check(f, [rng.normal(size=(33, 5)), rng.normal(size=33)])
+    program = check(lambda v, s: v[0] * v[3] * s + v[1] * v[0] * captured[2], [rng.normal(size=(33, 5)), rng.normal(size=33)])
+    [paths] = program._paths.values()
+    assert paths.last.owner.lanes and None not in paths.last.owner.lanes.values()
+
+
 @pytest.mark.parametrize("width", [8, 24, 64, 128])
 def test_every_width_at_every_tail(width, monkeypatch):
     monkeypatch.setattr(lanes, "Worker", lambda points, make=lanes.Worker: make(points, width))
@@ -154,6 +180,29 @@ def test_newton():
     assert recorded < 25
     program.map(a[::-1].copy())
     assert program.stats["recordings"] == recorded
+
+
+def test_ways_out_of_a_loop():
+    def halved(x, y):
+        rounds = 0.0
+        while abs(x) > 1.0:
+            x, rounds = 0.5 * x + 0.01 * y, rounds + 1.0
+            if rounds > 30.0:
+                return y, x
+        return x, y
+
+    def after(x):
+        while x * x > 2.0:
+            x = x / (1.5 + x * 0.0)
+        return fm.sin(x)
+
+    rng = np.random.default_rng(2)
+    x, y = rng.uniform(-1e6, 1e6, 900) ** 3 * 1e-12, rng.uniform(-99.0, 99.0, 900)
+    for f, columns in ((halved, (x, y)), (after, (x,)), (newton, (np.abs(x) + 1.0,))):
+        program = fastad.record(f)
+        expected = stacked([f(*row) for row in zip(*(c.tolist() for c in columns))])
+        for _ in range(3):
+            assert_same(program.map(*columns, what="value"), expected, exact=True)
 
 
 def test_results_that_are_the_same_on_a_path():

@@ -21,6 +21,9 @@ cdef class Lowering:
     cdef int64_t free_count, slots
     cdef int32_t* free_adjoints
     cdef int64_t free_adjoint_count, adjoints
+    cdef int32_t* exits            # by guard: places of the results if it fails, -1 for none; NULL if there are none at all
+    cdef int exit_count            # how many results
+    cdef int32_t exit_slot         # where the first one goes
 
     def __cinit__(self):
         self.lanes = Lanes()
@@ -29,8 +32,10 @@ cdef class Lowering:
         free(self.of)
         free(self.free_slots)
         free(self.free_adjoints)
+        free(self.exits)
 
-    cdef int allocate(self) except -1:
+    cdef int allocate(self, int64_t more) except -1:
+        """Makes room, for `more` steps than instructions and guards."""
         cdef Lanes lanes = self.lanes
         cdef int64_t n = self.path.c.n + 1, specials = 1
         cdef int64_t i
@@ -39,7 +44,7 @@ cdef class Lowering:
         self.of = <Instruction*>checked(calloc(n, sizeof(Instruction)))
         self.free_slots = <int32_t*>checked(malloc(n * sizeof(int32_t)))
         self.free_adjoints = <int32_t*>checked(malloc(n * sizeof(int32_t)))
-        lanes.steps = <FastadLaneStep*>checked(malloc((n + self.path.guards) * sizeof(FastadLaneStep)))
+        lanes.steps = <FastadLaneStep*>checked(malloc((n + self.path.guards + more) * sizeof(FastadLaneStep)))
         lanes.back = <FastadLaneReverse*>checked(malloc(2 * n * sizeof(FastadLaneReverse)))
         lanes.specials = <FastadLaneSpecial*>checked(calloc(specials, sizeof(FastadLaneSpecial)))
         lanes.expected = <FastadLaneGuard*>checked(malloc((self.path.guards + 1) * sizeof(FastadLaneGuard)))
@@ -49,6 +54,24 @@ cdef class Lowering:
         lanes.gradients = <Port*>checked(malloc(n * sizeof(Port)))
         for i in range(n):
             self.of[i].same, self.of[i].slot, self.of[i].adjoint = <int32_t>i, -1, -1
+        return 0
+
+    cdef int set_exits(self, dict exits, int count) except -1:
+        """Notes at which guards the results of the points that it fails at are there already: {guard: places}."""
+        cdef int64_t k
+        cdef int j
+        if not exits:
+            return 0
+        self.exit_count = count
+        self.exits = <int32_t*>checked(malloc(self.path.guards * count * sizeof(int32_t)))
+        self.lanes.exits = <uint8_t*>checked(calloc(self.path.guards, 1))
+        for k in range(self.path.guards * count):
+            self.exits[k] = -1
+        for guard, places in exits.items():
+            self.lanes.exits[<int64_t>guard] = 1
+            for j in range(count):
+                self.exits[<int64_t>guard * count + j] = self.of[<int64_t>places[j]].same
+                self.of[self.exits[<int64_t>guard * count + j]].needed = True
         return 0
 
     # ---- what is needed ----
@@ -181,7 +204,7 @@ cdef class Lowering:
         """The last step that reads each value; of a guard that is the instruction it stands before."""
         cdef int64_t i
         cdef int32_t[4] places
-        cdef int k
+        cdef int k, j
         for i in range(self.path.c.n):
             if self.of[i].needed:
                 for k in range(self.operands(i, places)):
@@ -192,20 +215,27 @@ cdef class Lowering:
             if self.path.checks[i].op != OP_GUARD_VALUE:
                 k = self.of[self.path.checks[i].b].same
                 self.of[k].last = max(self.of[k].last, self.path.checks[i].place)
+            for j in range(self.exit_count):
+                k = self.exits[i * self.exit_count + j]
+                if k >= 0:
+                    self.of[k].last = max(self.of[k].last, self.path.checks[i].place)
 
     cdef void write_steps(self, bint fast) noexcept nogil:
         cdef const CTape* c = self.path.c
-        cdef int64_t i, guard = 0
+        cdef int64_t i, first, guard = 0
         cdef int32_t[4] places
         cdef int k, count, op
         for i in range(c.n + 1):
+            first = guard
             while guard < self.path.guards and self.path.checks[guard].place <= i:
                 self.write_guard(guard)
                 guard += 1
             if i == c.n or not self.of[i].needed:
+                self.release_guards(first, guard, i)
                 continue
             op, count = c.opcode[i], self.operands(i, places)
             if count == 0:
+                self.release_guards(first, guard, i)
                 continue
             self.of[i].slot = self.take_slot()
             if op == OP_SPECIAL:
@@ -214,6 +244,19 @@ cdef class Lowering:
                 self.step(self.fast_step(op) if fast else op, self.of[places[0]].slot, self.of[places[1]].slot, self.of[i].slot)
             for k in range(count):
                 self.release(places[k], i)
+            self.release_guards(first, guard, i)
+
+    cdef void release_guards(self, int64_t first, int64_t end, int64_t i) noexcept nogil:
+        """Lets slots be used again that guards before instruction i are the last to read."""
+        cdef int64_t k
+        cdef int j
+        for k in range(first, end):
+            self.release(self.of[self.path.checks[k].a].same, i)
+            if self.path.checks[k].op != OP_GUARD_VALUE:
+                self.release(self.of[self.path.checks[k].b].same, i)
+            for j in range(self.exit_count):
+                if self.exits[k * self.exit_count + j] >= 0:
+                    self.release(self.exits[k * self.exit_count + j], i)
 
     cdef int fast_step(self, int op) noexcept nogil:
         if op == OP_EXP:
@@ -234,6 +277,10 @@ cdef class Lowering:
     cdef void write_guard(self, int64_t k) noexcept nogil:
         cdef const Check* check = &self.path.checks[k]
         cdef int op = FASTAD_LANE_LESS + check.op - OP_GUARD_LESS
+        cdef int j
+        for j in range(self.exit_count):
+            if self.exits[k * self.exit_count + j] >= 0:
+                self.step(FASTAD_LANE_EXIT, self.of[self.exits[k * self.exit_count + j]].slot, 0, self.exit_slot + j)
         self.lanes.expected[k].expected = self.path.expected[k] if check.op == OP_GUARD_VALUE else check.expected
         self.step(op, self.of[self.of[check.a].same].slot,
                   check.b if check.op == OP_GUARD_VALUE else self.of[self.of[check.b].same].slot, <int32_t>k)
@@ -389,12 +436,14 @@ cdef class Lowering:
             lanes.gradient_count += 1
 
 
-cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object differentiated, object shared, bint fast):
+cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object differentiated, object shared, bint fast,
+                   dict exits):
     """A path lowered for points that differ in all inputs but those in `shared`.
 
     inputs           by place of an input: its number
     outputs          places of the results, -1 where one is no slot
     differentiated   numbers of the inputs by which the one result is differentiated; empty for values only
+    exits            {guard: places of the results of the points that it fails at}, for values where all results are slots
     fast             exp, log, sin, cos and tanh within 4 ulp
     """
     cdef Lowering lowering = Lowering()
@@ -402,7 +451,7 @@ cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object di
     cdef int64_t output = outputs[0] if differentiated else -1
     cdef int64_t k
     lanes.owner, lowering.path = owner, path
-    lowering.allocate()
+    lowering.allocate((len(exits) + 1) * len(outputs))
     lowering.find_same()
     lanes.outputs = <int32_t*>checked(malloc((len(outputs) + 1) * sizeof(int32_t)))
     lanes.output_count = len(outputs)
@@ -413,12 +462,18 @@ cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object di
         if place >= 0:
             k = lowering.of[<int64_t>place].same
             lowering.of[k].needed = lowering.of[k].kept = True
+    lowering.set_exits(exits, <int>len(outputs))
     lowering.find_needed(output)
     lowering.place_constants(inputs, shared)
+    lowering.exit_slot = <int32_t>lowering.slots
+    lowering.slots += lowering.exit_count
     lowering.find_last()
     lowering.write_steps(fast)
     for k in range(lanes.output_count):
         lanes.outputs[k] = -1 if outputs[k] < 0 else lowering.of[lowering.of[<int64_t>outputs[k]].same].slot
+        if exits:
+            lowering.step(FASTAD_LANE_EXIT, lanes.outputs[k], 0, lowering.exit_slot + <int32_t>k)
+            lanes.outputs[k] = lowering.exit_slot + <int32_t>k
     lowering.write_back(output)
     lowering.place_gradients(inputs)
     lanes.slots, lanes.adjoints, lanes.guards = max(lowering.slots, 1), lowering.adjoints, path.guards

@@ -24,7 +24,8 @@ enum {
     FASTAD_LANE_LOG = 6,
     FASTAD_LANE_SIN = 7,
     FASTAD_LANE_COS = 8,
-    FASTAD_LANE_TANH = 9
+    FASTAD_LANE_TANH = 9,
+    FASTAD_LANE_EXIT = 10          /* out gets x at the points that no guard has failed at */
 };
 
 typedef struct { int32_t op, x, y, out; } FastadLaneStep;

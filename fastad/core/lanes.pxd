@@ -60,6 +60,7 @@ cdef class Lanes:
     cdef Port* shared               # of the slots behind them, the same for all points
     cdef Port* loads                # and of those behind, one per point
     cdef Port* gradients            # adjoints that go out
+    cdef uint8_t* exits             # by guard: whether the results are there where it fails; NULL if there is no such guard
     cdef int32_t* outputs           # value slots of the results, -1 where one is the same on the whole path
     cdef int32_t seed               # adjoint slot of the result that is differentiated, -1 if it does not depend
     cdef readonly int64_t step_count, back_count, special_count, guards, constant_count, shared_count, load_count
@@ -67,5 +68,6 @@ cdef class Lanes:
     cdef readonly int64_t slots, adjoints       # how many of each
 
 
-cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object differentiated, object shared, bint fast)
+cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object differentiated, object shared, bint fast,
+                   dict exits)
 cdef bint vectorised(const char* name, const double* x, double* result, int n) noexcept nogil

@@ -38,7 +38,7 @@ cdef extern from *:
     enum:
         FASTAD_MAX_LANES, FASTAD_LANES_STEP
         FASTAD_LANE_SPECIAL, FASTAD_LANE_LESS, FASTAD_LANE_LESS_EQUAL, FASTAD_LANE_EQUAL, FASTAD_LANE_VALUE
-        FASTAD_LANE_EXP, FASTAD_LANE_LOG, FASTAD_LANE_SIN, FASTAD_LANE_COS, FASTAD_LANE_TANH
+        FASTAD_LANE_EXP, FASTAD_LANE_LOG, FASTAD_LANE_SIN, FASTAD_LANE_COS, FASTAD_LANE_TANH, FASTAD_LANE_EXIT
         FASTAD_BY_ONE, FASTAD_BY_MINUS_ONE, FASTAD_BY_SLOT, FASTAD_BY_PARTIAL, FASTAD_BY_SLOTS, FASTAD_BY_SPECIAL
 
     ctypedef struct FastadLaneBlock:
@@ -89,6 +89,7 @@ cdef class Lanes:
         free(self.loads)
         free(self.gradients)
         free(self.outputs)
+        free(self.exits)
 
     @property
     def width(self):
@@ -167,6 +168,7 @@ cdef class Worker:
     cdef FastadLaneBlock block
     cdef const FastadLaneStep* steps
     cdef const FastadLaneReverse* back
+    cdef const uint8_t* exits
     cdef const Column* loads
     cdef const Column* results
     cdef const Column* gradients
@@ -186,6 +188,7 @@ cdef class Worker:
         self.block.w = self.block.v + lanes.slots * self.block.lanes
         self.block.specials, self.block.guards, self.block.rounded = lanes.specials, lanes.expected, rounded
         self.steps, self.step_count, self.back, self.back_count = lanes.steps, lanes.step_count, lanes.back, lanes.back_count
+        self.exits = lanes.exits
         self.loads, self.load_count = points.columns, lanes.load_count
         self.results, self.result_count = points.columns + points.results, points.total - points.results
         self.gradients, self.gradient_count, self.seed = points.columns + points.total, lanes.gradient_count, lanes.seed
@@ -223,7 +226,7 @@ cdef class Worker:
 
     cdef int one_block(self, const int64_t* rows, int64_t start, int64_t stop, int32_t* failed, double* found) except -1 nogil:
         cdef int64_t[128] numbers
-        cdef int l, count = <int>min(<int64_t>self.block.lanes, stop - start)
+        cdef int l, alive, count = <int>min(<int64_t>self.block.lanes, stop - start)
         for l in range(self.block.lanes):
             # Lanes without a point of their own repeat the last one's.
             numbers[l] = start + min(l, count - 1)
@@ -231,7 +234,13 @@ cdef class Worker:
                 numbers[l] = rows[numbers[l]]
             self.block.failed[l] = INFINITY if l < count else -1.0
         self.load(numbers)
-        if self.forward():
+        alive = self.forward()
+        if self.exits != NULL:
+            for l in range(count):
+                if self.block.failed[l] != INFINITY and self.exits[<int64_t>self.block.failed[l]]:
+                    self.block.failed[l] = INFINITY
+                    alive = 1
+        if alive:
             self.store(self.results, self.result_count, self.block.v, numbers)
             if self.gradient_count:
                 self.reverse()

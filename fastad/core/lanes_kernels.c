@@ -104,6 +104,7 @@ static int forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *bloc
         case FASTAD_LANE_SIN: sines(x, out, lanes); break;
         case FASTAD_LANE_COS: fastad_sines(x, out, lanes, 1); break;
         case FASTAD_LANE_TANH: fastad_tanhs(x, out, lanes); break;
+        case FASTAD_LANE_EXIT: FASTAD_EACH(out[l] = block->failed[l] == INFINITY ? x[l] : out[l]) break;
         }
     }
     return 1;

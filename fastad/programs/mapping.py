@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import debugging, transforms
 from ..core import scalar
+from ..pytrees import same_structure
 from .batches import Batch, Results, Shared, layout_of
 from .code import Plain, RowWorker, guard_at, lanes_of
 from .pacing import Progress, spread
@@ -21,6 +22,7 @@ from .signature import Arguments
 
 WHATS = ("value", "grad", "value_and_grad", "jacobian", "hessian")
 KINDS = {"value": "value", "grad": "gradient", "value_and_grad": "gradient"}
+MOST_EXITS = 1000        # guards that are looked at for ways out
 MOST_HOPS = 512          # from one path to the next, before a row is called by itself
 
 
@@ -209,13 +211,30 @@ class _Plan:
         """The path on lanes, made once."""
         gradient = frozenset(self.differentiated)
         shared = frozenset(k for k, column in enumerate(self.inputs) if type(column) is Shared)
-        key = "lanes", gradient, shared
+        exits = self.exits(code)
+        key = gradient, shared, tuple(exits)
         if key not in code.owner.lanes:
             try:
-                code.owner.lanes[key] = lanes_of(code, gradient, shared, self.map.program._fast_math)
+                code.owner.lanes[key] = lanes_of(code, gradient, shared, self.map.program._fast_math, exits)
             except NotImplementedError:
                 code.owner.lanes[key] = None
         return code.owner.lanes[key]
+
+    def exits(self, code):
+        """{guard: slots} of the guards of a path behind which, if they fail, nothing is left to be done: ways out of a loop.
+
+        The results of such rows are values from before the guard, and so the rows need not go over to the path that ends there.
+        """
+        found: dict = {}
+        if self.map.what != "value" or code.guards > MOST_EXITS or not all(isinstance(x, int) for x in code.outputs):
+            return found
+        for k in range(code.guards):
+            at, is_value, expected = guard_at(code, k)
+            other = None if is_value else self.beside(code, at, not expected)
+            if other is not None and guard_at(other, other.guards - 1)[0] == at and same_structure(other.structure, code.structure) \
+                    and all(isinstance(x, int) and x < at for x in other.outputs):
+                found[k] = other.outputs
+        return found
 
     def outputs(self, code, target):
         """(results, gradients, constants): for each result of the path, and of a derivative behind it, (what the Code refers to, where
@@ -258,7 +277,7 @@ class _Plan:
         counts = np.bincount(guards)
         ends = np.cumsum(counts)
         for guard in np.flatnonzero(counts).tolist():
-            at, is_value = guard_at(code, guard)
+            at, is_value, _ = guard_at(code, guard)
             part = here[ends[guard] - counts[guard]:ends[guard]]
             if not is_value:
                 groups.append(((at, bool(found[part[0]])), rows[part]))

@@ -9,9 +9,10 @@ cdef struct RowPort:           # an input or a result
     int64_t stride             # from one row to the next
 
 
-def lanes_of(Code code, frozenset differentiated, frozenset shared, bint fast):
+def lanes_of(Code code, frozenset differentiated, frozenset shared, bint fast, dict exits):
     """The path as Lanes for rows that differ in all inputs but those numbered in `shared`; None where that can not be.
 
+    exits: {guard: slots of the results if it fails}, where they are there before it.
     differentiated: numbers of the inputs that the gradient of its one result is wanted for; empty for values only.
     """
     cdef Py_ssize_t k, storages = max(len(code.tape.storages), 1)
@@ -40,7 +41,8 @@ def lanes_of(Code code, frozenset differentiated, frozenset shared, bint fast):
             expected[k] = code.tape.c.v[code.check_origins[k]]
         path.c, path.checks, path.expected, path.guards, path.leaves, path.fixed = &code.c, code.checks, expected, code.guards, leaves, fixed
         outputs = [code.place(<int64_t>x) if isinstance(x, int) else -1 for x in code.outputs]
-        return lowered(path, code, inputs, outputs, differentiated, shared, fast)
+        places = {k: [code.place(<int64_t>x) for x in slots] for k, slots in exits.items()}
+        return lowered(path, code, inputs, outputs, differentiated, shared, fast, places)
     finally:
         free(leaves)
         free(fixed)
@@ -48,8 +50,8 @@ def lanes_of(Code code, frozenset differentiated, frozenset shared, bint fast):
 
 
 def guard_at(Code code, int64_t k):
-    """The instruction of guard number k, and what it is."""
-    return code.check_origins[k], code.checks[k].op == OP_GUARD_VALUE
+    """(its instruction, whether it compares a number that left, what it expects of a comparison) of guard number k."""
+    return code.check_origins[k], code.checks[k].op == OP_GUARD_VALUE, bool(code.checks[k].expected)
 
 
 cdef int set_port(RowPort* port, Code code, x, address) except -1:
