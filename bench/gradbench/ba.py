@@ -1,12 +1,16 @@
 """ba: bundle adjustment: errors of points seen by cameras, and their sparse Jacobian.
 
-All observations are computed at once, as rows of arrays. A row of the Jacobian has an observation's camera, point and weight in it
-and nothing else, so that one sweep gives the first rows of all observations and another one the second rows.
+A row of the Jacobian has an observation's camera, point and weight in it and nothing else. It is the gradient of one error of one
+observation, a program on plain numbers that is replayed for all of them; eager, all observations are computed at once, as rows of
+arrays, and one sweep gives the first rows of all, another one the second rows.
 """
+
+import functools
 
 import numpy as np
 
 from bench.gradbench.problem import Eval, Function, array, whole
+from fastad import math
 
 CAMERA, POINT, ROW = 11, 3, 15
 
@@ -34,6 +38,31 @@ def rotated(rotation, x):
     return np.where(turns, turned, x + np.cross(rotation, x))
 
 
+def error(camera, point, weight, feature, axis):
+    """Returns one of the two errors of one observation."""
+    x, y, z = turned(*camera[:3], *(point[k] - camera[3 + k] for k in range(3)))
+    plane = x / z, y / z
+    square = plane[0] * plane[0] + plane[1] * plane[1]
+    stretch = 1.0 + camera[9] * square + camera[10] * square * square
+    return weight * (plane[axis] * stretch * camera[6] + camera[7 + axis] - feature[axis])
+
+
+def turned(a, b, c, x, y, z):
+    """Returns the point (x, y, z) turned about (a, b, c) by its length."""
+    square = a * a + b * b + c * c
+    if square == 0.0:
+        return x + b * z - c * y, y + c * x - a * z, z + a * y - b * x
+    angle = math.sqrt(square)
+    a, b, c = a / angle, b / angle, c / angle
+    cosine, sine = math.cos(angle), math.sin(angle)
+    along = (a * x + b * y + c * z) * (1.0 - cosine)
+    return (
+        x * cosine + (b * z - c * y) * sine + a * along,
+        y * cosine + (c * x - a * z) * sine + b * along,
+        z * cosine + (a * y - b * x) * sine + c * along,
+    )
+
+
 def weight_errors(weight):
     return 1.0 - weight**2
 
@@ -47,24 +76,39 @@ def objective(way, cameras, points, weight, feature, seen_by, seen):
 def jacobian(way, cameras, points, weight, feature, seen_by, seen):
     """Returns the call for the Jacobian as starts of rows, columns and values, those of the two errors of each observation first."""
     observed = (cameras[seen_by], points[seen], weight)
-    forward = way.vjp(lambda *moving: errors(*moving, feature), *observed)
+    halves = by_rows(way, *observed, feature) if way.replays else at_once(way, *observed, feature)
     regular = way.vjp(weight_errors, weight)
     starts, columns = pattern(len(cameras), len(points), seen_by, seen)
     count = len(weight)
-    seeds = [np.tile(unit, (count, 1)) for unit in ((1.0, 0.0), (0.0, 1.0))]
     ones = np.ones(count)
 
     def call():
         values = np.empty(31 * count)
         rows = values[: 30 * count].reshape(count, 2, ROW)
-        pull = forward()[1]
-        for k, seed in enumerate(seeds):
-            by_camera, by_point, by_weight = pull(seed)
+        for k, (by_camera, by_point, by_weight) in enumerate(halves()):
             rows[:, k, :CAMERA] = by_camera
             rows[:, k, CAMERA : CAMERA + POINT] = by_point
             rows[:, k, CAMERA + POINT] = by_weight
         values[30 * count :] = regular()[1](ones)[0]
         return starts, columns, values
+
+    return call
+
+
+def by_rows(way, *observed):
+    """Returns the call for the derivatives of the first errors and of the second, one observation after the other."""
+    calls = [way.rows(functools.partial(error, axis=axis), *observed, argnums=(0, 1, 2)) for axis in range(2)]
+    return lambda: [call() for call in calls]
+
+
+def at_once(way, camera, point, weight, feature):
+    """Returns the same call for all observations at once."""
+    forward = way.vjp(lambda *moving: errors(*moving, feature), camera, point, weight)
+    seeds = [np.tile(unit, (len(weight), 1)) for unit in ((1.0, 0.0), (0.0, 1.0))]
+
+    def call():
+        pull = forward()[1]
+        return [pull(seed) for seed in seeds]
 
     return call
 

@@ -13,6 +13,7 @@ class Eager:
     """Derivatives by fastad's transforms: every call runs the function."""
 
     name = "fastad eager"
+    replays = False
 
     def value(self, f, *args):
         """Returns a call without arguments that gives f's value."""
@@ -47,6 +48,7 @@ class Recorded(Eager):
     """Derivatives of programs: the function is recorded for these arguments, every call replays."""
 
     name = "fastad"
+    replays = True
 
     def __init__(self):
         self.programs = []
@@ -62,6 +64,11 @@ class Recorded(Eager):
     def vjp(self, f, *primals):
         program = self.taken(f, *primals)
         return lambda: program.vjp(*primals)
+
+    def rows(self, f, *batched, argnums):
+        """Returns a call without arguments that gives the gradients of f for all rows of its arguments."""
+        program = self.taken(f, *(x[0] if x.ndim > 1 else float(x[0]) for x in batched))
+        return lambda: program.map(*batched, what="grad", argnums=argnums)
 
 
 @dataclass(frozen=True)
