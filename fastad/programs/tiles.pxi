@@ -424,7 +424,7 @@ cdef class Fusion:
         self.close()
         if self.last_guard >= 0:
             for k in range(<int>len(code.inputs)):
-                if code.leaves[k].kind == ARRAY and True:
+                if code.leaves[k].kind == ARRAY:
                     self.early.add(<Py_ssize_t>code.leaves[k].number)
         if self.all_needed:
             self.early.update(range(len(code.tape.storages) + len(code.extra)))
