@@ -5,8 +5,6 @@ import importlib
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 SUITES = {"first": "bench.main_job", "arrays": "bench.arrays", "programs": "bench.programs"}
 
 
@@ -33,7 +31,13 @@ def parsed(arguments=None):
 def main():
     """Runs the chosen suite: a module whose `run(options, console)` returns whether all bounds are met."""
     options = parsed()
-    suite = importlib.import_module(SUITES[options.suite])
+    try:
+        suite = importlib.import_module(SUITES[options.suite])
+        from rich.console import Console
+    except ModuleNotFoundError as error:
+        extras = "bench,peers" if options.suite == "arrays" else "bench"
+        print(f"python -m bench needs {error.name}: pip install -e \".[{extras}]\"", file=sys.stderr)
+        return 2
     return 0 if suite.run(options, Console()) else 1
 
 

@@ -122,3 +122,12 @@ def test_a_damaged_module(copied):
 def test_other_errors_are_left_alone():
     _installation.explain(ImportError("something else", name="something"))
     _installation.explain(AttributeError("something else"))
+
+
+def test_a_missing_extra_is_named(tmp_path):
+    (tmp_path / "rich.py").write_text("raise ModuleNotFoundError('No module named rich', name='rich')\n")
+    root = Path(__file__).parent.parent
+    if not (root / "bench").exists():
+        pytest.skip("not in a checkout")
+    code = f"import runpy, sys; sys.path[:0] = [{str(tmp_path)!r}, {str(root)!r}]; sys.argv[1:] = []; runpy.run_module('bench', run_name='__main__')"
+    assert run(code) == (2, 'python -m bench needs rich: pip install -e ".[bench]"\n')
