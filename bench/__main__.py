@@ -12,6 +12,7 @@ SUITES = {
     "compiled": "bench.compiled",
     "chains": "bench.chains",
     "checkpoints": "bench.checkpointing",
+    "mapping": "bench.mapping",
     "gradbench": "bench.gradbench.suite",
     "peers": "bench.workloads.suite",
     "scaling": "bench.scaling",
