@@ -72,7 +72,8 @@ def main():
         from rich.console import Console
         suites = [importlib.import_module(SUITES[name]) for name in names]
     except ModuleNotFoundError as error:
-        print(f"python -m bench needs {error.name}: pip install -e \".[bench,peers]\"", file=sys.stderr)
+        extras = "bench" if options.suite == "first" else "bench,peers"
+        print(f"python -m bench needs {error.name}: pip install -e \".[{extras}]\"", file=sys.stderr)
         return 2
     console = Console()
     if not console.is_terminal:
