@@ -204,8 +204,9 @@ cdef class Code:
         fusion.ask(self.outputs)
         if start:
             fusion.ask(beside.outputs)
-        fusion.walk()
-        fusion.emit()
+        if not self.scalars_only:
+            fusion.walk()
+            fusion.emit()
         self.divide()
         self.place_storages(fusion)
 
@@ -258,14 +259,18 @@ cdef class Code:
         cdef int64_t pause = self.place(self.start)
         cdef int32_t check = 0
         cdef bint stops
-        for i in range(c.n):
-            count += self.stops(i)
+        cdef bint plain = self.scalars_only and not self.start       # nothing stops it
+        if not plain:
+            for i in range(c.n):
+                count += self.stops(i)
         self.windows = <Window*>calloc(count + c.n // WINDOW + 1, sizeof(Window))
         if self.windows == NULL:
             raise MemoryError(f"no memory for a program of {self.n} instructions")
-        for i in range(c.n + 1):
-            stops = i < c.n and self.stops(i)
-            if not stops and i < c.n and i - start < WINDOW and (i != pause or i == 0):
+        i = -1
+        while i < c.n:
+            i = min(start + WINDOW, c.n) if plain else i + 1
+            stops = not plain and i < c.n and self.stops(i)
+            if not plain and not stops and i < c.n and i - start < WINDOW and (i != pause or i == 0):
                 continue
             w = &self.windows[self.window_count]
             w.end, w.stops, w.first = i, stops, check
@@ -374,7 +379,7 @@ cdef class Code:
         cdef int64_t i
         cdef Place* place
         cdef list slots = [0] * len(self.tape.records)
-        for i in range(self.n):
+        for i in range(0 if self.scalars_only else self.n):
             if self.tape.c.opcode[i] == OP_ARRAY:
                 slots[self.tape.c.a[i]] = i
         for k, record in enumerate(self.tape.records):
@@ -673,7 +678,8 @@ cdef class Workspace:
     cdef int make_results(self, Code code) except -1:
         """Makes the arrays that leave as results, before anything is written to them."""
         cdef ndarray array
-        self.given = {}
+        if self.given:
+            self.given = {}
         for number, layout in code.given:
             array = self.given[number] = empty(<tuple>layout)
             self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(array)
