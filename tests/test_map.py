@@ -110,7 +110,7 @@ def test_elements_are_read_and_put():
     assert paths.last.owner.lanes and None not in paths.last.owner.lanes.values()
 
 
-@pytest.mark.parametrize("width", [8, 24, 64, 128])
+@pytest.mark.parametrize("width", [8, 24, 64, 128, 504])
 def test_every_width_at_every_tail(width, monkeypatch):
     monkeypatch.setattr(lanes, "Worker", lambda points, make=lanes.Worker: make(points, width))
     program, point = draw(3, n=3, steps=20)
