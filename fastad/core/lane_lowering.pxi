@@ -298,12 +298,14 @@ cdef class Lowering:
         cdef const Check* check = &self.path.checks[k]
         cdef int op = FASTAD_LANE_LESS + check.op - OP_GUARD_LESS
         cdef int j
-        for j in range(self.exit_count):
+        for j in range(1, self.exit_count):
             if self.exits[k * self.exit_count + j] >= 0:
                 self.step(FASTAD_LANE_EXIT, self.of[self.exits[k * self.exit_count + j]].slot, 0, self.exit_slot + j)
         self.lanes.expected[k].expected = self.path.expected[k] if check.op == OP_GUARD_VALUE else check.expected
         self.step(op, self.of[self.of[check.a].same].slot,
                   check.b if check.op == OP_GUARD_VALUE else self.of[self.of[check.b].same].slot, <int32_t>k)
+        j = self.exits[k * self.exit_count] if self.exit_count else -1
+        self.lanes.steps[self.lanes.step_count - 1].z = self.of[j].slot if j >= 0 else -1
 
     cdef void write_special(self, int64_t i, const int32_t* places) noexcept nogil:
         cdef Special* row = special_row(self.path.c.b[i])
@@ -351,7 +353,7 @@ cdef class Lowering:
                 lanes.alive_count[step.out] = <int8_t>len(alive) if len(alive) <= MOST_ALIVE else -1
                 for k, slot in enumerate(alive if len(alive) <= MOST_ALIVE else ()):
                     lanes.alive[step.out * MOST_ALIVE + k] = slot
-                read = (step.x, step.x if step.op == FASTAD_LANE_VALUE else step.y)
+                read = (step.x, step.x if step.op == FASTAD_LANE_VALUE else step.y, step.z)
             elif step.op == FASTAD_LANE_SPECIAL:
                 alive.discard(lanes.specials[step.x].out)
                 read = lanes.specials[step.x].operands
@@ -538,6 +540,7 @@ cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object di
     lowering.place_constants(inputs, shared)
     lowering.exit_slot = <int32_t>lowering.slots
     lowering.slots += lowering.exit_count
+    lanes.exit_slot = lowering.exit_slot
     lowering.find_last()
     lowering.write_steps(fast)
     for k in range(lanes.output_count):

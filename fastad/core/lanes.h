@@ -16,7 +16,7 @@
 /* Steps beside the opcodes of the op table, which start at 32. */
 enum {
     FASTAD_LANE_SPECIAL = 0,       /* x is its place among the special instructions */
-    FASTAD_LANE_LESS = 1,          /* guards: out is their number */
+    FASTAD_LANE_LESS = 1,          /* guards: out is their number, z the result of points that they fail at, -1 for none */
     FASTAD_LANE_LESS_EQUAL = 2,
     FASTAD_LANE_EQUAL = 3,
     FASTAD_LANE_VALUE = 4,         /* y is how the number is rounded */
@@ -25,7 +25,7 @@ enum {
     FASTAD_LANE_SIN = 7,
     FASTAD_LANE_COS = 8,
     FASTAD_LANE_TANH = 9,
-    FASTAD_LANE_EXIT = 10,         /* out gets x at the points that no guard has failed at */
+    FASTAD_LANE_EXIT = 10,         /* further results: out gets x at the points that no guard has failed at */
     FASTAD_LANE_PAIRS = 256        /* + 8 * first + second: a sum, difference, product or quotient, and what becomes of it */
 };
 
@@ -72,6 +72,7 @@ typedef struct {
 
 typedef struct {                   /* a workspace: what happens to one block of points */
     double *v, *w;
+    int exit;                      /* the slot that results of points go to that leave */
     int width;                     /* from one slot to the next */
     int lanes;                     /* in use, the first ones; a multiple of FASTAD_LANES_STEP */
     int left;                      /* points that no guard has failed at */

@@ -64,6 +64,7 @@ cdef class Lanes:
     cdef int32_t* alive             # by guard, MOST_ALIVE places: slots that differ from point to point and are read behind it
     cdef int8_t* alive_count        # how many; -1 for too many. NULL where a derivative is wanted
     cdef int32_t* outputs           # value slots of the results, -1 where one is the same on the whole path
+    cdef int32_t exit_slot          # the slot of the first result, where points leave with it
     cdef int32_t seed               # adjoint slot of the result that is differentiated, -1 if it does not depend
     cdef readonly int64_t step_count, back_count, special_count, guards, constant_count, shared_count, load_count
     cdef readonly int64_t gradient_count, output_count

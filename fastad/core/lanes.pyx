@@ -46,7 +46,7 @@ cdef extern from *:
     ctypedef struct FastadLaneBlock:
         double* v
         double* w
-        int width, lanes, left, enough
+        int exit, width, lanes, left, enough
         const FastadLaneSpecial* specials
         const FastadLaneGuard* guards
         double (*rounded)(double v, int how) noexcept nogil
@@ -203,7 +203,7 @@ cdef class Worker:
         self.block.w = self.block.v + lanes.slots * self.block.width
         self.block.specials, self.block.guards, self.block.rounded = lanes.specials, lanes.expected, rounded
         self.steps, self.step_count, self.back, self.back_count = lanes.steps, lanes.step_count, lanes.back, lanes.back_count
-        self.exits = lanes.exits
+        self.exits, self.block.exit = lanes.exits, lanes.exit_slot
         self.loads, self.load_count = points.columns, lanes.load_count
         self.results, self.result_count = points.columns + points.results, points.total - points.results
         self.gradients, self.gradient_count, self.seed = points.columns + points.total, lanes.gradient_count, lanes.seed
@@ -278,7 +278,7 @@ cdef class Worker:
         """How many points it is worth while to move to fewer lanes."""
         if self.alive_count == NULL or self.block.lanes == FASTAD_LANES_STEP:
             return 0
-        return min(self.block.lanes * 3 // 4, self.block.lanes - FASTAD_LANES_STEP)
+        return min(self.block.lanes * 5 // 6, self.block.lanes - FASTAD_LANES_STEP)
 
     cdef void move_together(self, int32_t guard, int64_t steps) noexcept nogil:
         """Moves the points that are left behind a guard to the first lanes, if that pays in the `steps` to come."""

@@ -57,22 +57,30 @@ static void special_value(const FastadLaneSpecial *special, const FastadLaneBloc
     }
 }
 
-/* Notes at which points a guard is the first to fail, and how many are left. */
+/* Notes at which points a guard is the first to fail, and how many are left. The result that is there already is kept for those. */
 static void check(const FastadLaneStep *step, FastadLaneBlock *block) {
     const int lanes = block->lanes;
     const double *x = block->v + (int64_t)step->x * block->width, *y = block->v + (int64_t)step->y * block->width;
-    const double expected = block->guards[step->out].expected, number = step->out;
-    double *failed = block->failed;
+    const double *result = block->v + (int64_t)(step->z < 0 ? 0 : step->z) * block->width, number = step->out;
+    double *failed = block->failed, *exit = block->v + (int64_t)block->exit * block->width;
     size_t l;
-    int64_t left = 0;              /* as wide as the numbers, so that the loop works on all lanes at once */
-#define FASTAD_COMPARED(relation) \
+    int64_t lost = 0;              /* as wide as the numbers, so that the loop works on all lanes at once */
+#define FASTAD_CHECKED(fails, kept) \
     FASTAD_EACH( \
-        failed[l] = ((x[l] relation y[l] ? 1.0 : 0.0) != expected) & (failed[l] == INFINITY) ? number : failed[l]; \
-        left += failed[l] == INFINITY ? (int64_t)1 : (int64_t)0)
-    if (step->op == FASTAD_LANE_LESS) FASTAD_COMPARED(<)
-    else if (step->op == FASTAD_LANE_LESS_EQUAL) FASTAD_COMPARED(<=)
-    else FASTAD_COMPARED(==)
-    block->left = (int)left;
+        kept; \
+        lost += (fails) & (failed[l] == INFINITY) ? (int64_t)1 : (int64_t)0; \
+        failed[l] = (fails) & (failed[l] == INFINITY) ? number : failed[l])
+#define FASTAD_COMPARED(fails) \
+    if (step->z < 0) FASTAD_CHECKED(fails, (void)0) \
+    else FASTAD_CHECKED(fails, exit[l] = failed[l] == INFINITY ? result[l] : exit[l])
+    if (block->guards[step->out].expected != 0.0) {
+        if (step->op == FASTAD_LANE_LESS) { FASTAD_COMPARED(!(x[l] < y[l])) }
+        else if (step->op == FASTAD_LANE_LESS_EQUAL) { FASTAD_COMPARED(!(x[l] <= y[l])) }
+        else { FASTAD_COMPARED(x[l] != y[l]) }
+    } else if (step->op == FASTAD_LANE_LESS) { FASTAD_COMPARED(x[l] < y[l]) }
+    else if (step->op == FASTAD_LANE_LESS_EQUAL) { FASTAD_COMPARED(x[l] <= y[l]) }
+    else { FASTAD_COMPARED(x[l] == y[l]) }
+    block->left -= (int)lost;
 }
 
 /* The same for a number that left. Equal numbers may differ in sign where it left as it was. */
@@ -100,7 +108,7 @@ static int64_t forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *
     for (i = 0; i < n; i++) {
         const FastadLaneStep *step = &steps[i];
         const double *x = v + step->x * width, *y = v + step->y * width;
-        const double *z = v + step->z * width;
+        const double *z = v + (step->z < 0 ? 0 : step->z) * width;
         double *out = v + step->out * width;
         size_t l;
         switch (step->op) {
