@@ -294,7 +294,11 @@ cdef class Worker:
 
     cdef void conclude(self, bint all_of_them) noexcept nogil:
         """Writes down what has become of the points that a guard has failed at, or of all of them."""
+        # Pointers of its own: what they point to is written below, and for all the compiler knows could be these.
         cdef const double* failed = self.block.failed
+        cdef const double* places = self.block.place
+        cdef const uint8_t* exits = self.exits
+        cdef int32_t* outcomes = self.failed
         cdef int32_t[504] lanes
         cdef int64_t place
         cdef int32_t guard
@@ -307,14 +311,14 @@ cdef class Worker:
             count = kernels.gone(&self.block, lanes)
         for k in range(count):
             l = lanes[k]
-            place, guard = <int64_t>self.block.place[l], -1
+            place, guard = <int64_t>places[l], -1
             if failed[l] != INFINITY:
                 guard = <int32_t>failed[l]
-                if self.exits != NULL and self.exits[guard]:
+                if exits != NULL and exits[guard]:
                     guard = -1
                 else:
                     self.found[place] = self.block.found[l]
-            self.failed[place] = guard
+            outcomes[place] = guard
             lanes[done] = l
             done += guard < 0
         self.store(self.results, self.result_count, self.block.v, lanes, done)
@@ -343,11 +347,6 @@ cdef class Worker:
                 break
         return 0
 
-    cdef int64_t row(self, int l) noexcept nogil:
-        """The number of the point on a lane."""
-        cdef int64_t place = <int64_t>self.block.place[l]
-        return self.rows[place] if self.rows != NULL else place
-
     cdef void load(self, int64_t start, int count) noexcept nogil:
         """Takes `count` points to the first lanes; the others repeat the last one."""
         cdef const Column* column
@@ -365,13 +364,17 @@ cdef class Worker:
 
     cdef void store(self, const Column* columns, int64_t count, const double* values, const int32_t* lanes, int n) noexcept nogil:
         """Takes n lanes of some slots to where they go."""
+        cdef const double* places = self.block.place
+        cdef const int64_t* rows = self.rows
         cdef const double* x
-        cdef int64_t k
+        cdef char* data
+        cdef int64_t k, row, stride
         cdef int l
         for k in range(count):
-            x = values + columns[k].slot * self.block.width
+            x, data, stride = values + columns[k].slot * self.block.width, columns[k].data, columns[k].stride
             for l in range(n):
-                (<double*>(columns[k].data + self.row(lanes[l]) * columns[k].stride))[0] = x[lanes[l]]
+                row = <int64_t>places[lanes[l]]
+                (<double*>(data + (rows[row] if rows != NULL else row) * stride))[0] = x[lanes[l]]
 
 
 cdef bint vectorised(const char* name, const double* x, double* result, int n) noexcept nogil:
