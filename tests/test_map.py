@@ -110,7 +110,7 @@ def test_elements_are_read_and_put():
     assert paths.last.owner.lanes and None not in paths.last.owner.lanes.values()
 
 
-@pytest.mark.parametrize("width", [8, 24, 64, 128])
+@pytest.mark.parametrize("width", [8, 24, 64, 128, 504])
 def test_every_width_at_every_tail(width, monkeypatch):
     monkeypatch.setattr(lanes, "Worker", lambda points, make=lanes.Worker: make(points, width))
     program, point = draw(3, n=3, steps=20)
@@ -509,3 +509,72 @@ def test_progress_without_a_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     with pytest.raises(ImportError, match=r"fastad\[progress\]"):
         fastad.record(lambda x: x).map(np.ones(3), what="value", progress=True)
+
+
+# ---- lanes that points leave ----
+
+def counted(x, y, z):
+    """Leaves at one of several guards of each round, with another of its numbers."""
+    rounds = 0.0
+    while abs(x) > 1.0:
+        x, y = 0.5 * x + 0.01 * y, (y - z) / (1.0 + z * z)
+        rounds = rounds + 1.0
+        if y * y < 1e-6:
+            return y, x
+        if x < y - 20.0:
+            return x - y, rounds * z
+    return x, y
+
+
+def assert_same_as_calls(f, columns):
+    program = fastad.record(f)
+    expected = stacked([f(*row) for row in zip(*(column.tolist() for column in columns))])
+    for _ in range(3):
+        assert_same(program.map(*columns, what="value"), expected, exact=True)
+
+
+@pytest.mark.parametrize("width", [8, 16, 56, 120, 248, 504])
+def test_points_that_leave_at_every_width_and_tail(width, monkeypatch):
+    monkeypatch.setattr(lanes, "Worker", lambda points, make=lanes.Worker: make(points, width))
+    rng = np.random.default_rng(width)
+    for count in (1, 2, 7, 8, 9, width - 1, width, width + 1, 2 * width + 5):
+        x, y, z = np.exp(rng.uniform(-1.0, 20.0, count)), rng.uniform(-99.0, 99.0, count), rng.uniform(0.0, 2.0, count)
+        assert_same_as_calls(counted, (x, y, z))
+        assert_same_as_calls(newton, (x + 1.0,))
+
+
+def test_an_error_among_points_that_leave():
+    def f(x):
+        while x > 2.0:
+            x = x / 1.5
+            if 2.5 < x < 2.6:
+                raise LookupError("here")
+        return x
+
+    x = np.exp(np.random.default_rng(4).uniform(0.0, 9.0, 900))
+    program = fastad.record(f)
+
+    def raises(t):
+        try:
+            return f(t) is None
+        except LookupError:
+            return True
+
+    [first, *_] = [k for k, t in enumerate(x.tolist()) if raises(t)]
+    for _ in range(3):
+        with pytest.raises(LookupError, match="here") as caught:
+            program.map(x, what="value")
+        assert any(f"row {first} of" in note for note in caught.value.__notes__)
+    good = np.array([t for t in x.tolist() if not raises(t)])
+    assert_same(program.map(good, what="value"), stacked([f(t) for t in good.tolist()]), exact=True)
+
+
+def test_two_rows_in_one_step():
+    """Every pair of a sum, difference, product or quotient with what may follow it."""
+    first = (lambda x, y: x + y, lambda x, y: x - y, lambda x, y: x * y, lambda x, y: x / y)
+    second = (*first, *(lambda t, z, op=op: op(z, t) for op in first), lambda t, z: abs(t), lambda t, z: t * t)
+    rng = np.random.default_rng(0)
+    columns = [rng.normal(size=37) for _ in range(3)]
+    for one in first:
+        for other in second:
+            check(lambda x, y, z, one=one, other=other: other(one(x, y), z), columns)

@@ -24,9 +24,11 @@ cdef class Lowering:
     cdef int32_t* exits            # by guard: places of the results if it fails, -1 for none; NULL if there are none at all
     cdef int exit_count            # how many results
     cdef int32_t exit_slot         # where the first one goes
+    cdef int64_t before            # the instruction that the last step is of, -1 if that can not become one of a pair
 
     def __cinit__(self):
         self.lanes = Lanes()
+        self.before = -1
 
     def __dealloc__(self):
         free(self.of)
@@ -240,8 +242,9 @@ cdef class Lowering:
             self.of[i].slot = self.take_slot()
             if op == OP_SPECIAL:
                 self.write_special(i, places)
-            else:
+            elif not self.join(i, places):
                 self.step(self.fast_step(op) if fast else op, self.of[places[0]].slot, self.of[places[1]].slot, self.of[i].slot)
+                self.before = i
             for k in range(count):
                 self.release(places[k], i)
             self.release_guards(first, guard, i)
@@ -258,6 +261,22 @@ cdef class Lowering:
                 if self.exits[k * self.exit_count + j] >= 0:
                     self.release(self.exits[k * self.exit_count + j], i)
 
+    cdef bint join(self, int64_t i, const int32_t* places) noexcept nogil:
+        """Makes instruction i one step with the one before it, where nothing else reads what that gives."""
+        cdef int64_t t = self.before
+        cdef FastadLaneStep* step
+        cdef int first, second
+        if t < 0 or self.of[t].kept or self.of[t].last != i or (places[0] == t) == (places[1] == t):
+            return False
+        first, second = pair_first(self.path.c.opcode[t]), pair_second(self.path.c.opcode[i], places[0] == t)
+        if first < 0 or second < 0:
+            return False
+        step = &self.lanes.steps[self.lanes.step_count - 1]
+        step.op, step.out = FASTAD_LANE_PAIRS + 8 * first + second, self.of[i].slot
+        step.z = 0 if second == FASTAD_THEN_ABSOLUTE else self.of[places[1 if places[0] == t else 0]].slot
+        self.before = -1
+        return True
+
     cdef int fast_step(self, int op) noexcept nogil:
         if op == OP_EXP:
             return FASTAD_LANE_EXP
@@ -271,19 +290,22 @@ cdef class Lowering:
 
     cdef void step(self, int op, int32_t x, int32_t y, int32_t out) noexcept nogil:
         # A row of one operand does not read the other, whose value may have no slot.
-        self.lanes.steps[self.lanes.step_count] = FastadLaneStep(op, x, max(y, 0), out)
+        self.lanes.steps[self.lanes.step_count] = FastadLaneStep(op, x, max(y, 0), 0, out)
+        self.before = -1
         self.lanes.step_count += 1
 
     cdef void write_guard(self, int64_t k) noexcept nogil:
         cdef const Check* check = &self.path.checks[k]
         cdef int op = FASTAD_LANE_LESS + check.op - OP_GUARD_LESS
         cdef int j
-        for j in range(self.exit_count):
+        for j in range(1, self.exit_count):
             if self.exits[k * self.exit_count + j] >= 0:
                 self.step(FASTAD_LANE_EXIT, self.of[self.exits[k * self.exit_count + j]].slot, 0, self.exit_slot + j)
         self.lanes.expected[k].expected = self.path.expected[k] if check.op == OP_GUARD_VALUE else check.expected
         self.step(op, self.of[self.of[check.a].same].slot,
                   check.b if check.op == OP_GUARD_VALUE else self.of[self.of[check.b].same].slot, <int32_t>k)
+        j = self.exits[k * self.exit_count] if self.exit_count else -1
+        self.lanes.steps[self.lanes.step_count - 1].z = self.of[j].slot if j >= 0 else -1
 
     cdef void write_special(self, int64_t i, const int32_t* places) noexcept nogil:
         cdef Special* row = special_row(self.path.c.b[i])
@@ -313,6 +335,33 @@ cdef class Lowering:
         self.free_slots[self.free_count] = x.slot
         self.free_count += 1
         x.last = -1               # once, also where both operands are the same
+
+    cdef int find_alive(self) except -1:
+        """By guard, which slots of a point are read behind it; from the last step to the first."""
+        cdef Lanes lanes = self.lanes
+        cdef FastadLaneStep* step
+        cdef int64_t i, first = lanes.constant_count + lanes.shared_count
+        cdef int k
+        cdef set alive = {lanes.outputs[i] for i in range(lanes.output_count) if lanes.outputs[i] >= first}
+        if not lanes.guards:
+            return 0
+        lanes.alive = <int32_t*>checked(malloc(lanes.guards * MOST_ALIVE * sizeof(int32_t)))
+        lanes.alive_count = <int8_t*>checked(malloc(lanes.guards))
+        for i in range(lanes.step_count - 1, -1, -1):
+            step = &lanes.steps[i]
+            if FASTAD_LANE_LESS <= step.op <= FASTAD_LANE_VALUE:
+                lanes.alive_count[step.out] = <int8_t>len(alive) if len(alive) <= MOST_ALIVE else -1
+                for k, slot in enumerate(alive if len(alive) <= MOST_ALIVE else ()):
+                    lanes.alive[step.out * MOST_ALIVE + k] = slot
+                read = (step.x, step.x if step.op == FASTAD_LANE_VALUE else step.y, step.z)
+            elif step.op == FASTAD_LANE_SPECIAL:
+                alive.discard(lanes.specials[step.x].out)
+                read = lanes.specials[step.x].operands
+            else:
+                alive.discard(step.out)
+                read = (step.x, step.y, step.z)
+            alive.update([slot for slot in read if slot >= first])
+        return 0
 
     # ---- reverse ----
 
@@ -436,6 +485,30 @@ cdef class Lowering:
             lanes.gradient_count += 1
 
 
+cdef int pair_first(int op) noexcept nogil:
+    """The number of a row that can be the first of a pair; -1 for none."""
+    if op == OP_ADD:
+        return 0
+    if op == OP_SUBTRACT:
+        return 1
+    if op == OP_MULTIPLY:
+        return 2
+    return 3 if op == OP_DIVIDE else -1
+
+
+cdef int pair_second(int op, bint left) noexcept nogil:
+    """The number of a row that can be the second of a pair, with the first as its left or right operand; -1 for none."""
+    if op == OP_ADD:
+        return FASTAD_THEN_ADD
+    if op == OP_MULTIPLY:
+        return FASTAD_THEN_MULTIPLY
+    if op == OP_SUBTRACT:
+        return FASTAD_THEN_SUBTRACT if left else FASTAD_THEN_SUBTRACTED
+    if op == OP_DIVIDE:
+        return FASTAD_THEN_DIVIDE if left else FASTAD_THEN_DIVIDED
+    return FASTAD_THEN_ABSOLUTE if op == OP_ABSOLUTE and left else -1
+
+
 cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object differentiated, object shared, bint fast,
                    dict exits):
     """A path lowered for points that differ in all inputs but those in `shared`.
@@ -467,6 +540,7 @@ cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object di
     lowering.place_constants(inputs, shared)
     lowering.exit_slot = <int32_t>lowering.slots
     lowering.slots += lowering.exit_count
+    lanes.exit_slot = lowering.exit_slot
     lowering.find_last()
     lowering.write_steps(fast)
     for k in range(lanes.output_count):
@@ -477,4 +551,6 @@ cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object di
     lowering.write_back(output)
     lowering.place_gradients(inputs)
     lanes.slots, lanes.adjoints, lanes.guards = max(lowering.slots, 1), lowering.adjoints, path.guards
+    if not differentiated:
+        lowering.find_alive()
     return lanes

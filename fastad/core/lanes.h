@@ -1,4 +1,4 @@
-/* A scalar path for many points at once: instruction i of point l has its value in v[slot*lanes + l].
+/* A scalar path for many points at once: instruction i of the point on lane l has its value in v[slot*width + l].
  *
  * forward   v[out] = phi(v[x], v[y]), and which guard fails first at each point
  * reverse   w[target] (+)= w[from] * partial, from the last instruction to the first
@@ -10,13 +10,13 @@
 
 #include <stdint.h>
 
-#define FASTAD_MAX_LANES 128      /* points at once; a multiple of FASTAD_LANES_STEP */
+#define FASTAD_MAX_LANES 504      /* points at once; a multiple of FASTAD_LANES_STEP, with slots that do not meet in the cache */
 #define FASTAD_LANES_STEP 8
 
 /* Steps beside the opcodes of the op table, which start at 32. */
 enum {
     FASTAD_LANE_SPECIAL = 0,       /* x is its place among the special instructions */
-    FASTAD_LANE_LESS = 1,          /* guards: out is their number */
+    FASTAD_LANE_LESS = 1,          /* guards: out is their number, z the result of points that they fail at, -1 for none */
     FASTAD_LANE_LESS_EQUAL = 2,
     FASTAD_LANE_EQUAL = 3,
     FASTAD_LANE_VALUE = 4,         /* y is how the number is rounded */
@@ -25,10 +25,21 @@ enum {
     FASTAD_LANE_SIN = 7,
     FASTAD_LANE_COS = 8,
     FASTAD_LANE_TANH = 9,
-    FASTAD_LANE_EXIT = 10          /* out gets x at the points that no guard has failed at */
+    FASTAD_LANE_EXIT = 10,         /* further results: out gets x at the points that no guard has failed at */
+    FASTAD_LANE_PAIRS = 256        /* + 8 * first + second: a sum, difference, product or quotient, and what becomes of it */
 };
 
-typedef struct { int32_t op, x, y, out; } FastadLaneStep;
+enum {                             /* `second` of a pair: t is what the first gives */
+    FASTAD_THEN_ADD = 0,           /* t + z */
+    FASTAD_THEN_SUBTRACT = 1,      /* t - z */
+    FASTAD_THEN_MULTIPLY = 2,      /* t * z */
+    FASTAD_THEN_DIVIDE = 3,        /* t / z */
+    FASTAD_THEN_SUBTRACTED = 4,    /* z - t */
+    FASTAD_THEN_DIVIDED = 5,       /* z / t */
+    FASTAD_THEN_ABSOLUTE = 6       /* |t| */
+};
+
+typedef struct { int32_t op, x, y, z, out; } FastadLaneStep;
 
 enum {                             /* what a step of the reverse sweep multiplies by */
     FASTAD_BY_ONE = 0,
@@ -61,17 +72,26 @@ typedef struct {
 
 typedef struct {                   /* a workspace: what happens to one block of points */
     double *v, *w;
-    int lanes;                     /* a multiple of FASTAD_LANES_STEP */
+    int exit;                      /* the slot that results of points go to that leave */
+    int width;                     /* from one slot to the next */
+    int lanes;                     /* in use, the first ones; a multiple of FASTAD_LANES_STEP */
+    int left;                      /* points that no guard has failed at */
+    int enough;                    /* a guard that leaves this many or fewer is the last step that is run */
     const FastadLaneSpecial *specials;
     const FastadLaneGuard *guards;
     double (*rounded)(double v, int how);
     double failed[FASTAD_MAX_LANES];      /* number of the first guard that failed; infinity where none has, -1 for no point */
-    double found[FASTAD_MAX_LANES];       /* what was found there */
+    double place[FASTAD_MAX_LANES];       /* where among the rows the point is */
+    double found[FASTAD_MAX_LANES];       /* the number that did not leave as it was expected to */
 } FastadLaneBlock;
 
 typedef struct {
-    /* Runs n steps, or until every point has failed; 0 then. */
-    int (*forward)(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *block);
+    /* Runs n steps, or until no more than `enough` points are left; returns how many it ran. */
+    int64_t (*forward)(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *block);
+    /* Lists the lanes of points that a guard has failed at; returns how many. */
+    int (*gone)(const FastadLaneBlock *block, int32_t *lanes);
+    /* Moves the points that are left, with n slots, to the first lanes; the others are lost. */
+    void (*move_together)(FastadLaneBlock *block, const int32_t *slots, int n);
     /* Runs n steps. Where `careful`, zero wins over infinity and NaN in products. */
     void (*reverse)(const FastadLaneReverse *steps, int64_t n, const FastadLaneBlock *block, int careful);
     /* Vectorised functions by name: "exp", "log", "sin", "cos", "tanh"; 0 if there is none. */

@@ -1,12 +1,12 @@
 """Scalar paths for many points at once, as other compiled modules see them."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 from fastad.core.tape cimport CTape
 
 
 cdef extern from "fastad/core/lanes.h":
     ctypedef struct FastadLaneStep:
-        int32_t op, x, y, out
+        int32_t op, x, y, z, out
 
     ctypedef struct FastadLaneReverse:
         uint8_t kind, op, k, add
@@ -61,7 +61,10 @@ cdef class Lanes:
     cdef Port* loads                # and of those behind, one per point
     cdef Port* gradients            # adjoints that go out
     cdef uint8_t* exits             # by guard: whether the results are there where it fails; NULL if there is no such guard
+    cdef int32_t* alive             # by guard, MOST_ALIVE places: slots that differ from point to point and are read behind it
+    cdef int8_t* alive_count        # how many; -1 for too many. NULL where a derivative is wanted
     cdef int32_t* outputs           # value slots of the results, -1 where one is the same on the whole path
+    cdef int32_t exit_slot          # the slot of the first result, where points leave with it
     cdef int32_t seed               # adjoint slot of the result that is differentiated, -1 if it does not depend
     cdef readonly int64_t step_count, back_count, special_count, guards, constant_count, shared_count, load_count
     cdef readonly int64_t gradient_count, output_count

@@ -6,13 +6,13 @@ and so are adjoints, of which few are alive at a time. A block of points then ta
 works on the same slot of all points. The kernels are those of the instruction set chosen in core/simd.
 
 A block whose points disagree at a guard goes on with those that the guard holds for; for the others the guard and what was found
-there come back.
+there come back. Where only values are wanted, the points that go on move together once enough have left, and take fewer lanes.
 """
 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport INFINITY
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 
 from fastad.core.generated.opcodes cimport *
@@ -38,21 +38,26 @@ cdef extern from *:
     enum:
         FASTAD_MAX_LANES, FASTAD_LANES_STEP
         FASTAD_LANE_SPECIAL, FASTAD_LANE_LESS, FASTAD_LANE_LESS_EQUAL, FASTAD_LANE_EQUAL, FASTAD_LANE_VALUE
-        FASTAD_LANE_EXP, FASTAD_LANE_LOG, FASTAD_LANE_SIN, FASTAD_LANE_COS, FASTAD_LANE_TANH, FASTAD_LANE_EXIT
+        FASTAD_LANE_EXP, FASTAD_LANE_LOG, FASTAD_LANE_SIN, FASTAD_LANE_COS, FASTAD_LANE_TANH, FASTAD_LANE_EXIT, FASTAD_LANE_PAIRS
+        FASTAD_THEN_ADD, FASTAD_THEN_SUBTRACT, FASTAD_THEN_MULTIPLY, FASTAD_THEN_DIVIDE, FASTAD_THEN_SUBTRACTED, FASTAD_THEN_DIVIDED
+        FASTAD_THEN_ABSOLUTE
         FASTAD_BY_ONE, FASTAD_BY_MINUS_ONE, FASTAD_BY_SLOT, FASTAD_BY_PARTIAL, FASTAD_BY_SLOTS, FASTAD_BY_SPECIAL
 
     ctypedef struct FastadLaneBlock:
         double* v
         double* w
-        int lanes
+        int exit, width, lanes, left, enough
         const FastadLaneSpecial* specials
         const FastadLaneGuard* guards
         double (*rounded)(double v, int how) noexcept nogil
-        double failed[128]
-        double found[128]
+        double failed[504]
+        double place[504]
+        double found[504]
 
     ctypedef struct FastadLaneKernels:
-        int (*forward)(const FastadLaneStep* steps, int64_t n, FastadLaneBlock* block) noexcept nogil
+        int64_t (*forward)(const FastadLaneStep* steps, int64_t n, FastadLaneBlock* block) noexcept nogil
+        int (*gone)(const FastadLaneBlock* block, int32_t* lanes) noexcept nogil
+        void (*move_together)(FastadLaneBlock* block, const int32_t* slots, int n) noexcept nogil
         void (*reverse)(const FastadLaneReverse* steps, int64_t n, const FastadLaneBlock* block, int careful) noexcept nogil
         int (*function)(const char* name, const double* x, double* result, int n) noexcept nogil
         const uint8_t (*forms)[2]
@@ -65,6 +70,9 @@ cdef enum:
     ALIGNMENT = 64
     STRETCH = 1 << 16          # steps after which signals are looked for
     CACHE = 384 << 10          # bytes of a workspace that stay near the processor
+    NEAREST = 32 << 10         # and that stay in its first cache
+    MOST_ALIVE = 16            # slots that are moved with a point
+    WIDE = 128                 # lanes beyond which a step takes no less per point, unless all stays in the first cache
 
 cdef const FastadLaneKernels* kernels = fastad_lane_kernels(current_level())
 
@@ -90,13 +98,15 @@ cdef class Lanes:
         free(self.gradients)
         free(self.outputs)
         free(self.exits)
+        free(self.alive)
+        free(self.alive_count)
 
     @property
     def width(self):
         """How many points fit a block whose workspace stays near the processor."""
         cdef int64_t lanes = FASTAD_MAX_LANES
-        while lanes > FASTAD_LANES_STEP and (self.slots + self.adjoints) * 8 * lanes > CACHE:
-            lanes //= 2
+        while lanes > FASTAD_LANES_STEP and (self.slots + self.adjoints) * 8 * lanes > (NEAREST if lanes > WIDE else CACHE):
+            lanes = lanes // 2 // FASTAD_LANES_STEP * FASTAD_LANES_STEP
         return lanes
 
 
@@ -173,25 +183,31 @@ cdef class Worker:
     cdef const Column* results
     cdef const Column* gradients
     cdef int64_t step_count, back_count, load_count, result_count, gradient_count
+    cdef const int32_t* alive
+    cdef const int8_t* alive_count
     cdef int32_t seed
+    cdef const int64_t* rows
+    cdef int32_t* failed
+    cdef double* found
 
     def __cinit__(self, Points points, int width=0):
         cdef Lanes lanes = points.lanes
         cdef size_t doubles
         self.points = points
-        self.block.lanes = width or lanes.width
-        if self.block.lanes > FASTAD_MAX_LANES or self.block.lanes % FASTAD_LANES_STEP:
+        self.block.width = width or lanes.width
+        if self.block.width > FASTAD_MAX_LANES or self.block.width % FASTAD_LANES_STEP:
             raise ValueError(f"lanes must be a multiple of {FASTAD_LANES_STEP} up to {FASTAD_MAX_LANES}, not {width}")
-        doubles = (lanes.slots + lanes.adjoints) * self.block.lanes
+        doubles = (lanes.slots + lanes.adjoints) * self.block.width
         self.memory = <double*>checked(malloc(doubles * sizeof(double) + ALIGNMENT))
         self.block.v = <double*>(<size_t>self.memory + (ALIGNMENT - <size_t>self.memory % ALIGNMENT))
-        self.block.w = self.block.v + lanes.slots * self.block.lanes
+        self.block.w = self.block.v + lanes.slots * self.block.width
         self.block.specials, self.block.guards, self.block.rounded = lanes.specials, lanes.expected, rounded
         self.steps, self.step_count, self.back, self.back_count = lanes.steps, lanes.step_count, lanes.back, lanes.back_count
-        self.exits = lanes.exits
+        self.exits, self.block.exit = lanes.exits, lanes.exit_slot
         self.loads, self.load_count = points.columns, lanes.load_count
         self.results, self.result_count = points.columns + points.results, points.total - points.results
         self.gradients, self.gradient_count, self.seed = points.columns + points.total, lanes.gradient_count, lanes.seed
+        self.alive, self.alive_count = lanes.alive, lanes.alive_count
         self.fill(lanes)
 
     def __dealloc__(self):
@@ -202,11 +218,11 @@ cdef class Worker:
         cdef int64_t k
         cdef int l
         for k in range(lanes.constant_count):
-            for l in range(self.block.lanes):
-                self.block.v[k * self.block.lanes + l] = lanes.constants[k]
+            for l in range(self.block.width):
+                self.block.v[k * self.block.width + l] = lanes.constants[k]
         for k in range(lanes.shared_count):
-            for l in range(self.block.lanes):
-                self.block.v[self.points.shared[k].slot * self.block.lanes + l] = (<double*>self.points.shared[k].data)[0]
+            for l in range(self.block.width):
+                self.block.v[self.points.shared[k].slot * self.block.width + l] = (<double*>self.points.shared[k].data)[0]
 
     def stop(self):
         """Makes `run` in another thread raise KeyboardInterrupt when it next looks."""
@@ -216,38 +232,26 @@ cdef class Worker:
         """Runs the points numbered rows[start] to rows[stop - 1] (with rows 0: start to stop - 1).
 
         For each of them `failed` (int32) gets the number of the guard it fails at first, -1 where none does and the results are
-        written, and `found` (float64) what was found there.
+        written, and `found` (float64) the number that left, if it is a guard of such.
         """
         cdef int64_t at = start
+        self.rows, self.failed, self.found = <const int64_t*>rows, <int32_t*>failed, <double*>found
         with nogil:
             while at < stop:
-                self.one_block(<int64_t*>rows, at, stop, <int32_t*>failed, <double*>found)
-                at += self.block.lanes
+                self.one_block(at, stop)
+                at += self.block.width
 
-    cdef int one_block(self, const int64_t* rows, int64_t start, int64_t stop, int32_t* failed, double* found) except -1 nogil:
-        cdef int64_t[128] numbers
-        cdef int l, alive, count = <int>min(<int64_t>self.block.lanes, stop - start)
-        for l in range(self.block.lanes):
-            # Lanes without a point of their own repeat the last one's.
-            numbers[l] = start + min(l, count - 1)
-            if rows != NULL:
-                numbers[l] = rows[numbers[l]]
+    cdef int one_block(self, int64_t start, int64_t stop) except -1 nogil:
+        cdef int l, count = <int>min(<int64_t>self.block.width, stop - start)
+        self.block.lanes, self.block.left = self.block.width, count
+        for l in range(self.block.width):
+            self.block.place[l] = <double>(start + l)
             self.block.failed[l] = INFINITY if l < count else -1.0
-        self.load(numbers)
-        alive = self.forward()
-        if self.exits != NULL:
-            for l in range(count):
-                if self.block.failed[l] != INFINITY and self.exits[<int64_t>self.block.failed[l]]:
-                    self.block.failed[l] = INFINITY
-                    alive = 1
-        if alive:
-            self.store(self.results, self.result_count, self.block.v, numbers)
-            if self.gradient_count:
-                self.reverse()
-                self.store(self.gradients, self.gradient_count, self.block.w, numbers)
-        for l in range(count):
-            failed[start + l] = -1 if self.block.failed[l] == INFINITY else <int32_t>self.block.failed[l]
-            found[start + l] = self.block.found[l]
+        self.load(start, count)
+        self.forward()
+        if self.block.left and self.gradient_count:
+            self.reverse()
+        self.conclude(True)
         return 0
 
     cdef int pause(self) except -1 with gil:
@@ -258,15 +262,67 @@ cdef class Worker:
         return 0
 
     cdef int forward(self) except -1 nogil:
-        """0 if no point is left."""
-        cdef int64_t at = 0
+        cdef int64_t at = 0, look = STRETCH
+        self.block.enough = self.few_enough()
         while True:
-            if not kernels.forward(self.steps + at, min(<int64_t>STRETCH, self.step_count - at), &self.block):
+            at += kernels.forward(self.steps + at, min(look, self.step_count) - at, &self.block)
+            if at >= self.step_count or not self.block.left:
                 return 0
-            at += STRETCH
-            if at >= self.step_count:
-                return 1
-            self.pause()
+            if self.block.left <= self.block.enough:
+                self.move_together(self.steps[at - 1].out, self.step_count - at)
+            if at >= look:
+                look += STRETCH
+                self.pause()
+
+    cdef int few_enough(self) noexcept nogil:
+        """How many points it is worth while to move to fewer lanes."""
+        if self.alive_count == NULL or self.block.lanes == FASTAD_LANES_STEP:
+            return 0
+        return min(self.block.lanes * 5 // 6, self.block.lanes - FASTAD_LANES_STEP)
+
+    cdef void move_together(self, int32_t guard, int64_t steps) noexcept nogil:
+        """Moves the points that are left behind a guard to the first lanes, if that pays in the `steps` to come."""
+        cdef int count = self.alive_count[guard]
+        if steps < 8 * (count + 2):
+            self.block.enough = 0
+        elif count < 0:
+            self.block.enough = self.block.left - 1
+        else:
+            self.conclude(False)
+            kernels.move_together(&self.block, &self.alive[MOST_ALIVE * guard], count)
+            self.block.enough = self.few_enough()
+
+    cdef void conclude(self, bint all_of_them) noexcept nogil:
+        """Writes down what has become of the points that a guard has failed at, or of all of them."""
+        # Pointers of its own: what they point to is written below, and for all the compiler knows could be these.
+        cdef const double* failed = self.block.failed
+        cdef const double* places = self.block.place
+        cdef const uint8_t* exits = self.exits
+        cdef int32_t* outcomes = self.failed
+        cdef int32_t[504] lanes
+        cdef int64_t place
+        cdef int32_t guard
+        cdef int k, l, count = 0, done = 0
+        if all_of_them:
+            for l in range(self.block.lanes):
+                lanes[count] = l
+                count += failed[l] >= 0.0
+        else:
+            count = kernels.gone(&self.block, lanes)
+        for k in range(count):
+            l = lanes[k]
+            place, guard = <int64_t>places[l], -1
+            if failed[l] != INFINITY:
+                guard = <int32_t>failed[l]
+                if exits != NULL and exits[guard]:
+                    guard = -1
+                else:
+                    self.found[place] = self.block.found[l]
+            outcomes[place] = guard
+            lanes[done] = l
+            done += guard < 0
+        self.store(self.results, self.result_count, self.block.v, lanes, done)
+        self.store(self.gradients, self.gradient_count, self.block.w, lanes, done)
 
     cdef int reverse(self) except -1 nogil:
         """Adjoints of the inputs. Products are plain at first: where zero had to win over infinity or NaN, a result is NaN."""
@@ -274,8 +330,8 @@ cdef class Worker:
         cdef int64_t k, at
         cdef int l, careful, bad
         for careful in range(2):
-            for l in range(self.block.lanes):
-                self.block.w[self.seed * self.block.lanes + l] = 1.0
+            for l in range(self.block.width):
+                self.block.w[self.seed * self.block.width + l] = 1.0
             at = 0
             while at < self.back_count:
                 kernels.reverse(self.back + at, min(<int64_t>STRETCH, self.back_count - at), &self.block, careful)
@@ -284,33 +340,41 @@ cdef class Worker:
                     self.pause()
             bad = 0
             for k in range(self.gradient_count):
-                w = self.block.w + self.gradients[k].slot * self.block.lanes
-                for l in range(self.block.lanes):
+                w = self.block.w + self.gradients[k].slot * self.block.width
+                for l in range(self.block.width):
                     bad |= w[l] != w[l]
             if not bad:
                 break
         return 0
 
-    cdef void load(self, const int64_t* numbers) noexcept nogil:
+    cdef void load(self, int64_t start, int count) noexcept nogil:
+        """Takes `count` points to the first lanes; the others repeat the last one."""
         cdef const Column* column
         cdef double* v
-        cdef int64_t k
+        cdef int64_t k, row
         cdef int l
         for k in range(self.load_count):
             column = &self.loads[k]
-            v = self.block.v + column.slot * self.block.lanes
-            for l in range(self.block.lanes):
-                v[l] = (<const double*>(column.data + numbers[l] * column.stride))[0]
+            v = self.block.v + column.slot * self.block.width
+            for l in range(count):
+                row = self.rows[start + l] if self.rows != NULL else start + l
+                v[l] = (<const double*>(column.data + row * column.stride))[0]
+            for l in range(count, self.block.width):
+                v[l] = v[count - 1]
 
-    cdef void store(self, const Column* columns, int64_t count, const double* values, const int64_t* numbers) noexcept nogil:
+    cdef void store(self, const Column* columns, int64_t count, const double* values, const int32_t* lanes, int n) noexcept nogil:
+        """Takes n lanes of some slots to where they go."""
+        cdef const double* places = self.block.place
+        cdef const int64_t* rows = self.rows
         cdef const double* x
-        cdef int64_t k
+        cdef char* data
+        cdef int64_t k, row, stride
         cdef int l
         for k in range(count):
-            x = values + columns[k].slot * self.block.lanes
-            for l in range(self.block.lanes):
-                if self.block.failed[l] == INFINITY:
-                    (<double*>(columns[k].data + numbers[l] * columns[k].stride))[0] = x[l]
+            x, data, stride = values + columns[k].slot * self.block.width, columns[k].data, columns[k].stride
+            for l in range(n):
+                row = <int64_t>places[lanes[l]]
+                (<double*>(data + (rows[row] if rows != NULL else row) * stride))[0] = x[lanes[l]]
 
 
 cdef bint vectorised(const char* name, const double* x, double* result, int n) noexcept nogil:

@@ -1,6 +1,9 @@
 /* The kernels of lanes.h, compiled once per instruction set with FASTAD_LEVEL naming it. Every lane does what the plain loop does. */
 
 #include <stddef.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 #include "fastad/core/lanes.h"
 #include "fastad/core/support.h"
 /* They are called from many places, and a call is nothing to a block. */
@@ -10,7 +13,7 @@
 #if defined(__clang__)
 #define FASTAD_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
-#define FASTAD_INDEPENDENT _Pragma("GCC ivdep")
+#define FASTAD_INDEPENDENT _Pragma("GCC ivdep") _Pragma("GCC unroll 2")
 #elif defined(_MSC_VER)
 #define FASTAD_INDEPENDENT __pragma(loop(ivdep))
 #else
@@ -27,6 +30,17 @@
 
 /* ---- forward ---- */
 
+/* Two rows in one step: the number between them stays in a register. */
+#define FASTAD_PAIR(code, expression) case FASTAD_LANE_PAIRS + code: FASTAD_EACH(const double t = FIRST(x[l], y[l]); out[l] = expression) break;
+#define FASTAD_PAIRS(number) \
+    FASTAD_PAIR(8 * number + FASTAD_THEN_ADD, t + z[l]) \
+    FASTAD_PAIR(8 * number + FASTAD_THEN_SUBTRACT, t - z[l]) \
+    FASTAD_PAIR(8 * number + FASTAD_THEN_MULTIPLY, t * z[l]) \
+    FASTAD_PAIR(8 * number + FASTAD_THEN_DIVIDE, t / z[l]) \
+    FASTAD_PAIR(8 * number + FASTAD_THEN_SUBTRACTED, z[l] - t) \
+    FASTAD_PAIR(8 * number + FASTAD_THEN_DIVIDED, z[l] / t) \
+    FASTAD_PAIR(8 * number + FASTAD_THEN_ABSOLUTE, fabs(t))
+
 /* The sine as a value: that of -0 is -0. */
 static void sines(const double *x, double *result, int n) {
     int l;
@@ -34,41 +48,44 @@ static void sines(const double *x, double *result, int n) {
     for (l = 0; l < n; l++) result[l] = x[l] == 0.0 ? x[l] : result[l];
 }
 
-static void special_value(const FastadLaneSpecial *special, double *v, int lanes) {
+static void special_value(const FastadLaneSpecial *special, const FastadLaneBlock *block) {
     double operands[4];
     int l, k;
-    for (l = 0; l < lanes; l++) {
-        for (k = 0; k < 4; k++) operands[k] = v[(int64_t)special->operands[k] * lanes + l];
-        v[(int64_t)special->out * lanes + l] = special->value(operands);
+    for (l = 0; l < block->lanes; l++) {
+        for (k = 0; k < 4; k++) operands[k] = block->v[(int64_t)special->operands[k] * block->width + l];
+        block->v[(int64_t)special->out * block->width + l] = special->value(operands);
     }
 }
 
-/* Notes at which points a guard is the first to fail; 0 if no point is left. */
-static int check(const FastadLaneStep *step, FastadLaneBlock *block) {
+/* Notes at which points a guard is the first to fail, and how many are left. The result that is there already is kept for those. */
+static void check(const FastadLaneStep *step, FastadLaneBlock *block) {
     const int lanes = block->lanes;
-    const double *x = block->v + (int64_t)step->x * lanes, *y = block->v + (int64_t)step->y * lanes;
-    const double expected = block->guards[step->out].expected, number = step->out, other = 1.0 - expected;
-    double holds[FASTAD_MAX_LANES], *failed = block->failed, *found = block->found;
+    const double *x = block->v + (int64_t)step->x * block->width, *y = block->v + (int64_t)step->y * block->width;
+    const double *result = block->v + (int64_t)(step->z < 0 ? 0 : step->z) * block->width, number = step->out;
+    double *failed = block->failed, *exit = block->v + (int64_t)block->exit * block->width;
     size_t l;
-    /* As wide as the numbers, so that these loops too work on all lanes at once. */
-    int64_t bad = 0, left = 0;
-#define FASTAD_COMPARED(relation) \
-    FASTAD_EACH(holds[l] = x[l] relation y[l] ? 1.0 : 0.0; \
-                bad |= (holds[l] != expected) & (failed[l] == INFINITY) ? (int64_t)1 : (int64_t)0)
-    if (step->op == FASTAD_LANE_LESS) FASTAD_COMPARED(<)
-    else if (step->op == FASTAD_LANE_LESS_EQUAL) FASTAD_COMPARED(<=)
-    else FASTAD_COMPARED(==)
-    if (!bad) return 1;
-    FASTAD_EACH(
-        found[l] = (holds[l] != expected) & (failed[l] == INFINITY) ? other : found[l];
-        failed[l] = (holds[l] != expected) & (failed[l] == INFINITY) ? number : failed[l])
-    FASTAD_EACH(left |= failed[l] == INFINITY ? (int64_t)1 : (int64_t)0)
-    return left != 0;
+    int64_t lost = 0;              /* as wide as the numbers, so that the loop works on all lanes at once */
+#define FASTAD_CHECKED(fails, kept) \
+    FASTAD_EACH( \
+        kept; \
+        lost += (fails) & (failed[l] == INFINITY) ? (int64_t)1 : (int64_t)0; \
+        failed[l] = (fails) & (failed[l] == INFINITY) ? number : failed[l])
+#define FASTAD_COMPARED(fails) \
+    if (step->z < 0) FASTAD_CHECKED(fails, (void)0) \
+    else FASTAD_CHECKED(fails, exit[l] = failed[l] == INFINITY ? result[l] : exit[l])
+    if (block->guards[step->out].expected != 0.0) {
+        if (step->op == FASTAD_LANE_LESS) { FASTAD_COMPARED(!(x[l] < y[l])) }
+        else if (step->op == FASTAD_LANE_LESS_EQUAL) { FASTAD_COMPARED(!(x[l] <= y[l])) }
+        else { FASTAD_COMPARED(x[l] != y[l]) }
+    } else if (step->op == FASTAD_LANE_LESS) { FASTAD_COMPARED(x[l] < y[l]) }
+    else if (step->op == FASTAD_LANE_LESS_EQUAL) { FASTAD_COMPARED(x[l] <= y[l]) }
+    else { FASTAD_COMPARED(x[l] == y[l]) }
+    block->left -= (int)lost;
 }
 
 /* The same for a number that left. Equal numbers may differ in sign where it left as it was. */
-static int check_value(const FastadLaneStep *step, FastadLaneBlock *block) {
-    const double *x = block->v + (int64_t)step->x * block->lanes, expected = block->guards[step->out].expected;
+static void check_value(const FastadLaneStep *step, FastadLaneBlock *block) {
+    const double *x = block->v + (int64_t)step->x * block->width, expected = block->guards[step->out].expected;
     int l, left = 0;
     for (l = 0; l < block->lanes; l++) {
         double found = block->rounded(x[l], step->y);
@@ -78,36 +95,128 @@ static int check_value(const FastadLaneStep *step, FastadLaneBlock *block) {
             block->failed[l] = step->out;
             block->found[l] = found;
         }
-        left |= block->failed[l] == INFINITY;
+        left += block->failed[l] == INFINITY;
     }
-    return left;
+    block->left = left;
 }
 
-static int forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *block) {
+static int64_t forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *block) {
     const int lanes = block->lanes;
+    const int64_t width = block->width;
     double *const v = block->v;
     int64_t i;
     for (i = 0; i < n; i++) {
         const FastadLaneStep *step = &steps[i];
-        const double *x = v + (int64_t)step->x * lanes, *y = v + (int64_t)step->y * lanes;
-        double *out = v + (int64_t)step->out * lanes;
+        const double *x = v + step->x * width, *y = v + step->y * width;
+        const double *z = v + (step->z < 0 ? 0 : step->z) * width;
+        double *out = v + step->out * width;
         size_t l;
         switch (step->op) {
         FASTAD_ROWS
-        case FASTAD_LANE_SPECIAL: special_value(&block->specials[step->x], v, lanes); break;
-        case FASTAD_LANE_LESS:
-        case FASTAD_LANE_LESS_EQUAL:
-        case FASTAD_LANE_EQUAL: if (!check(step, block)) return 0; break;
-        case FASTAD_LANE_VALUE: if (!check_value(step, block)) return 0; break;
+#define FIRST(x, y) x + y
+        FASTAD_PAIRS(0)
+#undef FIRST
+#define FIRST(x, y) x - y
+        FASTAD_PAIRS(1)
+#undef FIRST
+#define FIRST(x, y) x * y
+        FASTAD_PAIRS(2)
+#undef FIRST
+#define FIRST(x, y) x / y
+        FASTAD_PAIRS(3)
+#undef FIRST
+        case FASTAD_LANE_SPECIAL: special_value(&block->specials[step->x], block); break;
         case FASTAD_LANE_EXP: fastad_exps(x, out, lanes); break;
         case FASTAD_LANE_LOG: fastad_logs(x, out, lanes); break;
         case FASTAD_LANE_SIN: sines(x, out, lanes); break;
         case FASTAD_LANE_COS: fastad_sines(x, out, lanes, 1); break;
         case FASTAD_LANE_TANH: fastad_tanhs(x, out, lanes); break;
         case FASTAD_LANE_EXIT: FASTAD_EACH(out[l] = block->failed[l] == INFINITY ? x[l] : out[l]) break;
+        case FASTAD_LANE_LESS:
+        case FASTAD_LANE_LESS_EQUAL:
+        case FASTAD_LANE_EQUAL:
+        case FASTAD_LANE_VALUE:
+            if (step->op == FASTAD_LANE_VALUE) check_value(step, block);
+            else check(step, block);
+            if (block->left <= block->enough) return i + 1;
+            break;
         }
     }
-    return 1;
+    return n;
+}
+
+/* ---- points that leave: four lanes at a time, told apart by a mask of four bits ---- */
+
+#ifdef __AVX2__
+/* By mask: which pairs of floats come first, and how many numbers they are. */
+static const int32_t ORDER[16][8] = {
+    {0, 1, 2, 3, 4, 5, 6, 7}, {0, 1, 2, 3, 4, 5, 6, 7}, {2, 3, 0, 1, 4, 5, 6, 7}, {0, 1, 2, 3, 4, 5, 6, 7},
+    {4, 5, 0, 1, 2, 3, 6, 7}, {0, 1, 4, 5, 2, 3, 6, 7}, {2, 3, 4, 5, 0, 1, 6, 7}, {0, 1, 2, 3, 4, 5, 6, 7},
+    {6, 7, 0, 1, 2, 3, 4, 5}, {0, 1, 6, 7, 2, 3, 4, 5}, {2, 3, 6, 7, 0, 1, 4, 5}, {0, 1, 2, 3, 6, 7, 4, 5},
+    {4, 5, 6, 7, 0, 1, 2, 3}, {0, 1, 4, 5, 6, 7, 2, 3}, {2, 3, 4, 5, 6, 7, 0, 1}, {0, 1, 2, 3, 4, 5, 6, 7},
+};
+static const uint8_t ONES[16] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4};
+
+static int infinite(const double *four) {
+    return _mm256_movemask_pd(_mm256_cmp_pd(_mm256_loadu_pd(four), _mm256_set1_pd(INFINITY), _CMP_EQ_OQ));
+}
+
+static int counted(const double *four) {
+    return _mm256_movemask_pd(_mm256_cmp_pd(_mm256_loadu_pd(four), _mm256_setzero_pd(), _CMP_GE_OQ));
+}
+#else
+static int infinite(const double *four) {
+    return (four[0] == INFINITY) | (four[1] == INFINITY) << 1 | (four[2] == INFINITY) << 2 | (four[3] == INFINITY) << 3;
+}
+
+static int counted(const double *four) {
+    return (four[0] >= 0.0) | (four[1] >= 0.0) << 1 | (four[2] >= 0.0) << 2 | (four[3] >= 0.0) << 3;
+}
+#endif
+
+static int gone(const FastadLaneBlock *block, int32_t *lanes) {
+    int l, k, count = 0;
+    for (l = 0; l < block->lanes; l += 4) {
+        const int mask = counted(block->failed + l) & ~infinite(block->failed + l);
+        for (k = 0; k < 4; k++) {
+            lanes[count] = l + k;
+            count += mask >> k & 1;
+        }
+    }
+    return count;
+}
+
+/* Moves the numbers of one slot on lanes that stay to the front, and repeats the last of them behind. */
+static void pack(double *v, const uint8_t *masks, int lanes, int left, int end) {
+    int l, at = 0;
+    for (l = 0; l < lanes; l += 4) {
+        const int mask = masks[l / 4];
+#ifdef __AVX2__
+        const __m256i order = _mm256_loadu_si256((const __m256i *)ORDER[mask]);
+        const __m256i four = _mm256_castpd_si256(_mm256_loadu_pd(v + l));
+        _mm256_storeu_pd(v + at, _mm256_castsi256_pd(_mm256_permutevar8x32_epi32(four, order)));
+        at += ONES[mask];
+#else
+        int k;
+        for (k = 0; k < 4; k++) {
+            v[at] = v[l + k];
+            at += mask >> k & 1;
+        }
+#endif
+    }
+    for (l = left; l < end; l++) v[l] = v[left - 1];
+}
+
+static void move_together(FastadLaneBlock *block, const int32_t *slots, int n) {
+    const int before = block->lanes, left = block->left;
+    const int lanes = (left + FASTAD_LANES_STEP - 1) / FASTAD_LANES_STEP * FASTAD_LANES_STEP;
+    uint8_t masks[FASTAD_MAX_LANES / 4];
+    int l, k;
+    for (l = 0; l < before; l += 4) masks[l / 4] = (uint8_t)infinite(block->failed + l);
+    for (k = 0; k < n; k++) pack(block->v + (int64_t)slots[k] * block->width, masks, before, left, lanes);
+    pack(block->place, masks, before, left, lanes);
+    for (l = 0; l < lanes; l++) block->failed[l] = l < left ? INFINITY : -1.0;
+    block->lanes = lanes;
 }
 
 /* ---- reverse ---- */
@@ -122,7 +231,7 @@ static void add_product(double *target, const double *from, const double *p, int
 }
 
 static void special_reverse(const FastadLaneSpecial *special, int32_t from, const FastadLaneBlock *block) {
-    const int lanes = block->lanes;
+    const int lanes = block->width;
     double operands[4], partials[4];
     int l, k;
     for (l = 0; l < lanes; l++) {
@@ -139,7 +248,7 @@ static void special_reverse(const FastadLaneSpecial *special, int32_t from, cons
 }
 
 static void reverse(const FastadLaneReverse *steps, int64_t n, const FastadLaneBlock *block, int careful) {
-    const int lanes = block->lanes;
+    const int lanes = block->width;
     double *const w = block->w, *const v = block->v;
     double p[FASTAD_MAX_LANES];
     int64_t i;
@@ -194,7 +303,7 @@ static int function(const char *name, const double *x, double *result, int n) {
     return 1;
 }
 
-static const FastadLaneKernels kernels = { forward, reverse, function, FORMS, NEEDS };
+static const FastadLaneKernels kernels = { forward, gone, move_together, reverse, function, FORMS, NEEDS };
 
 #define FASTAD_PASTE(prefix, level) prefix##level
 #define FASTAD_NAMED(prefix, level) FASTAD_PASTE(prefix, level)

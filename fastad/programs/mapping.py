@@ -44,6 +44,16 @@ def map_rows(program, choose, can_not, args, what, in_axes, argnums, threads, pr
         return _Map(program, choose, can_not, batch, what, argnums, int(threads), bar).run()
 
 
+def before(rows, limit):
+    """Those of some rows, a range or an array, whose number is less than a limit."""
+    return rows[:max(0, limit - rows.start)] if type(rows) is range else rows if not len(rows) or rows[-1] < limit else rows[rows < limit]
+
+
+def chosen(rows, places):
+    """The numbers of the rows at some places of a range or an array."""
+    return places + rows.start if type(rows) is range else rows[places]
+
+
 class _Map:
     """One map under way."""
 
@@ -56,13 +66,13 @@ class _Map:
         self.call = functools.partial(call, **batch.kwargs, **({} if what == "value" else {"argnums": argnums}))
 
     def run(self):
-        groups = self.batch.groups() or [np.arange(self.batch.count)]
+        groups = self.batch.groups() or [range(self.batch.count)]
         try:
             self.results.set_like(self.call(*self.batch.row(0)), 0)
         except Exception as error:
             self.fail(error, 0)
         for rows in groups:
-            self.group(np.asarray(rows, np.int64))
+            self.group(rows if type(rows) is range else np.asarray(rows, np.int64))
         if self.error is not None:
             self.error.add_note(f"raised by row {self.limit} of {self.batch.count} in {self.program._name}.map")
             raise self.error
@@ -73,7 +83,7 @@ class _Map:
 
     def one_by_one(self, rows):
         """Calls the program for each of these rows."""
-        for row in rows.tolist():
+        for row in rows if type(rows) is range else rows.tolist():
             if row >= self.limit:
                 return
             try:
@@ -87,8 +97,8 @@ class _Map:
     # ---- rows of one signature ----
 
     def group(self, rows):
-        """All rows of one signature."""
-        rows = rows[rows < self.limit]
+        """All rows of one signature: an array of their numbers, or a range."""
+        rows = before(rows, self.limit)
         if not len(rows):
             return
         if rows[0] != 0:
@@ -96,15 +106,14 @@ class _Map:
             rows = rows[1:] if rows[0] < self.limit else rows[:0]
         plan = _Plan.of(self, int(rows[0])) if len(rows) else None
         if plan is None:
-            self.one_by_one(rows[rows > 0])
+            self.one_by_one(rows if not len(rows) or rows[0] else rows[1:])
             return
         # From the longest path every shorter way out of a loop is one step away.
         start = max(plan.paths.codes, key=lambda code: code.n, default=plan.paths.last)
         waiting = {id(start): (start, rows, 0)}
         while waiting:
             code, rows, hops = waiting.pop(next(iter(waiting)))
-            if self.error is not None:
-                rows = rows[rows < self.limit]
+            rows = before(rows, self.limit)
             if not len(rows):
                 continue
             missed = plan.replay(code, rows) if hops < MOST_HOPS else None
@@ -181,7 +190,7 @@ class _Plan:
             return None
         self.make_room(code, int(rows[0]))
         failed, found = np.empty(len(rows), np.int32), np.empty(len(rows))
-        # Rows from the first to the last without a gap need no list of their numbers.
+        # All rows, which nothing has put into another order, need no list of their numbers.
         numbers = None if len(rows) == one.batch.count else np.ascontiguousarray(rows, np.int64)
         outputs, gradients, constants = self.outputs(code, target)
         make, is_lanes = self.workers(code, target, outputs, gradients)
@@ -191,7 +200,7 @@ class _Plan:
         if done:
             self.paths.counts.in_a_row, self.paths.last = 0, code
             for place, value in constants:
-                one.results.arrays[place][rows[failed < 0]] = value
+                one.results.arrays[place][chosen(rows, np.flatnonzero(failed < 0))] = value
         if done == len(rows):
             return []
         return self.left_at_guards(code, rows, failed, found) if is_lanes else self.left(rows, workers)
@@ -277,15 +286,15 @@ class _Plan:
         counts = np.bincount(guards)
         ends = np.cumsum(counts)
         for guard in np.flatnonzero(counts).tolist():
-            at, is_value, _ = guard_at(code, guard)
+            at, is_value, expected = guard_at(code, guard)
             part = here[ends[guard] - counts[guard]:ends[guard]]
             if not is_value:
-                groups.append(((at, bool(found[part[0]])), rows[part]))
+                groups.append(((at, not expected), chosen(rows, part)))
                 continue
             bits = found[part].view(np.int64)
             for one in np.unique(bits):
                 same = part[bits == one]
-                groups.append(((at, float(found[same[0]]).hex()), rows[same]))
+                groups.append(((at, float(found[same[0]]).hex()), chosen(rows, same)))
         return sorted(groups, key=lambda group: group[1][0])
 
     def left(self, rows, workers):
