@@ -12,6 +12,7 @@ SUITES = {
     "compiled": "bench.compiled",
     "chains": "bench.chains",
     "checkpoints": "bench.checkpointing",
+    "mapping": "bench.mapping",
     "gradbench": "bench.gradbench.suite",
     "peers": "bench.workloads.suite",
     "scaling": "bench.scaling",
@@ -31,12 +32,22 @@ def parsed(arguments=None):
     )
     parser.add_argument("--quick", action="store_true", help="a few steps only, to see that everything runs")
     compared = parser.add_argument_group("suites gradbench, peers and scaling")
-    compared.add_argument("--peer", action="append", metavar="NAME", help="a library to compare with, repeatedly (default: all; none: none)")
+    compared.add_argument(
+        "--peer", action="append", metavar="NAME", help="a library to compare with, repeatedly (default: all; none: none)"
+    )
     compared.add_argument("--problem", action="append", metavar="NAME", help="a problem to run, repeatedly (default: all)")
-    compared.add_argument("--size", choices=["small", "full", "every"], help="sizes (default: full; small with --quick; every for scaling)")
-    compared.add_argument("--limit", type=float, default=60.0, metavar="SECONDS", help="most that a library gets for a problem (default: 60)")
-    compared.add_argument("--data", type=Path, metavar="FOLDER", help="a checkout of GradBench, for its own inputs of ba, ht and lstm")
-    compared.add_argument("--json", type=Path, metavar="FILE", help="where the results go (default: SUITE.json beside the pictures)")
+    compared.add_argument(
+        "--size", choices=["small", "full", "every"], help="sizes (default: full; small with --quick; every for scaling)"
+    )
+    compared.add_argument(
+        "--limit", type=float, default=60.0, metavar="SECONDS", help="most that a library gets for a problem (default: 60)"
+    )
+    compared.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="a checkout of GradBench, for its own inputs of ba, ht and lstm"
+    )
+    compared.add_argument(
+        "--json", type=Path, metavar="FILE", help="where the results go (default: SUITE.json beside the pictures)"
+    )
     options = parser.parse_args(arguments)
     if options.steps is not None and options.steps < 1:
         parser.error(f"--steps must be at least 1, not {options.steps}")
@@ -61,7 +72,8 @@ def main():
         from rich.console import Console
         suites = [importlib.import_module(SUITES[name]) for name in names]
     except ModuleNotFoundError as error:
-        print(f"python -m bench needs {error.name}: pip install -e \".[bench,peers]\"", file=sys.stderr)
+        extras = "bench" if options.suite == "first" else "bench,peers"
+        print(f"python -m bench needs {error.name}: pip install -e \".[{extras}]\"", file=sys.stderr)
         return 2
     console = Console()
     if not console.is_terminal:

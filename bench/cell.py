@@ -1,4 +1,4 @@
-"""One tool on one problem in a process of its own: `python -m bench.cell TOOL PROBLEM SIZE FOLDER` writes figures and numbers there.
+"""One tool on one problem in a process of its own: `python -m bench.cell TOOL PROBLEM SIZE FOLDER` leaves its figures there.
 
 SIZE is JSON: a list, the size of a made-up input, or text, the path of a file with a message of the problem's form.
 """
@@ -13,8 +13,15 @@ from pathlib import Path
 import numpy as np
 
 CALLS, SECONDS = 20, 1.0
-LIBRARIES = {"fastad": "fastad", "fastad eager": "fastad", "JAX": "jax", "PyTorch": "torch", "autograd": "autograd.numpy", "CasADi": "casadi",
-             "micrograd": "micrograd.engine"}
+LIBRARIES = {
+    "fastad": "fastad",
+    "fastad eager": "fastad",
+    "JAX": "jax",
+    "PyTorch": "torch",
+    "autograd": "autograd.numpy",
+    "CasADi": "casadi",
+    "micrograd": "micrograd.engine",
+}
 
 
 def measured(tool, name, size):

@@ -10,8 +10,18 @@ from bench import report
 from bench.report import quantity
 
 DISTRIBUTIONS = {"JAX": "jax", "PyTorch": "torch", "autograd": "autograd", "CasADi": "casadi"}
-COLORS = {"fastad": "#1f4e79", "fastad eager": "#6fa3d2", "C": "black", "Python": "black", "plain f": "#999999", "JAX": "#d98c3f", "PyTorch": "#c0392b",
-          "autograd": "#5b8c5a", "CasADi": "#8e6bb0", "micrograd": "#b0803f"}
+COLORS = {
+    "fastad": "#1f4e79",
+    "fastad eager": "#6fa3d2",
+    "C": "black",
+    "Python": "black",
+    "plain f": "#999999",
+    "JAX": "#d98c3f",
+    "PyTorch": "#c0392b",
+    "autograd": "#5b8c5a",
+    "CasADi": "#8e6bb0",
+    "micrograd": "#b0803f",
+}
 NOT_PEERS = ("fastad", "fastad eager", "plain f", "C", "Python")
 
 
@@ -68,8 +78,15 @@ def ratios(cells):
         for ratio, shift, color in ((peer, -0.18, COLORS["JAX"]), (by_hand, 0.18, COLORS["C"])):
             if ratio is not None:
                 axes.plot([1.0, ratio], [k + shift] * 2, color=color, linewidth=6.0, solid_capstyle="butt")
-                axes.annotate(f"{ratio:.2g}", (ratio, k + shift), xytext=(4 if ratio >= 1 else -4, 0), textcoords="offset points",
-                              va="center", ha="left" if ratio >= 1 else "right", fontsize=8)
+                axes.annotate(
+                    f"{ratio:.2g}",
+                    (ratio, k + shift),
+                    xytext=(4 if ratio >= 1 else -4, 0),
+                    textcoords="offset points",
+                    va="center",
+                    ha="left" if ratio >= 1 else "right",
+                    fontsize=8,
+                )
     for k, (color, name) in enumerate(((COLORS["JAX"], "over the best peer"), (COLORS["C"], "over C (Python) by hand")), 1):
         if any(bar[k] is not None for bar in bars):
             axes.plot([], [], color=color, linewidth=6.0, label=name)
@@ -78,7 +95,10 @@ def ratios(cells):
     axes.margins(x=0.15)
     axes.invert_yaxis()
     axes.axvline(1.0, color="black", linewidth=0.8)
-    axes.set(title="Derivative by fastad, replayed: time over another's (left of 1: faster)", xlabel="ratio of processor times (log scale)")
+    axes.set(
+        title="Derivative by fastad, replayed: time over another's (left of 1: faster)",
+        xlabel="ratio of processor times (log scale)",
+    )
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="best")
     return figure
@@ -86,8 +106,10 @@ def ratios(cells):
 
 def memories(cells):
     """Returns a figure of the peak memory of each tool beyond its inputs, problem by problem."""
-    found = {key: {tool: cell["figures"]["memory"] for tool, cell in tools.items() if cell["figures"].get("memory")}
-             for key, tools in groups(cells).items()}
+    found = {
+        key: {tool: cell["figures"]["memory"] for tool, cell in tools.items() if cell["figures"].get("memory")}
+        for key, tools in groups(cells).items()
+    }
     found = {key: tools for key, tools in found.items() if tools}
     if not found:
         return None
@@ -125,7 +147,13 @@ def scaling(cells):
             points = [(magnitude(size), tools[tool]["figures"]["cpu"]) for size, tools in sizes if tool in tools]
             if points:
                 axes.plot(*zip(*sorted(points)), "o-", color=color, label=tool, markersize=4.0)
-        axes.set(title=problem, xscale="log", yscale="log", xlabel="size (product of its numbers)", ylabel="processor time of a call (s)")
+        axes.set(
+            title=problem,
+            xscale="log",
+            yscale="log",
+            xlabel="size (product of its numbers)",
+            ylabel="processor time of a call (s)",
+        )
         axes.grid(alpha=0.3)
     handles, names = max((axes.get_legend_handles_labels() for axes in grid.flat), key=lambda pair: len(pair[1]))
     figure.legend(handles, names, loc="outside lower center", ncols=len(names))
@@ -145,7 +173,10 @@ def page_of(results, pictures):
     columns = ("import", "record", "first", "later", "cpu", "memory")
     lines = []
     for cell in results["cells"]:
-        figures = [quantity(cell["figures"][name], "B" if name == "memory" else "s") if name in cell["figures"] else "" for name in columns]
+        figures = [
+            quantity(cell["figures"][name], "B" if name == "memory" else "s") if name in cell["figures"] else ""
+            for name in columns
+        ]
         note = "" if cell["status"] == "ok" else f"{cell['status']}: {cell['word']}"
         error = "" if cell["error"] is None else f"{cell['error']:.0e}"
         entries = [label(cell["problem"], cell["size"]), cell["tool"], *figures, error, note]
@@ -154,7 +185,8 @@ def page_of(results, pictures):
     shown = "\n".join(f'<p><img src="{name}" alt="{name}"></p>' for name in pictures)
     return f"""<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>fastad: {results["suite"]}</title>
-<style>body {{ font-family: sans-serif; margin: 2em }} td, th {{ padding: 0.1em 0.8em; text-align: right }} td:nth-child(-n+2) {{ text-align: left }}
+<style>body {{ font-family: sans-serif; margin: 2em }}
+td, th {{ padding: 0.1em 0.8em; text-align: right }} td:nth-child(-n+2) {{ text-align: left }}
 tr:nth-child(even) {{ background: #f2f2f2 }} img {{ max-width: 100% }}</style>
 <h1>fastad: {results["suite"]}</h1>
 <p>{results["date"]}; {html.escape(stamp)}</p>

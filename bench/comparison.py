@@ -20,14 +20,16 @@ COLUMNS = (("import", "s"), ("record", "s"), ("first", "s"), ("later", "s"), ("c
 
 
 def run(options, console, names=tuple(EVALS), suite="gradbench"):
-    """Runs the cells, prints a table for each problem, leaves charts, page and JSON; returns whether all ran and fastad is right."""
+    """Runs the cells, prints their tables, leaves charts, page and JSON; returns whether all ran and fastad is right."""
     console.print(report.stamp_line(), style="dim", soft_wrap=True)
     tools = chosen_tools(options.peer)
     which = options.size or ("small" if options.quick else "full")
     plan = [(name, size) for name in names if not options.problem or name in options.problem for size in sizes_of(name, which)]
     done, group, whole, started = [], [], True, time.perf_counter()
     try:
-        with Progress(TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console) as progress:
+        with Progress(
+            TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        ) as progress:
             task = progress.add_task(suite, total=sum(len(used_for(name, tools)) for name, _ in plan))
             for name, size in plan:
                 group = []

@@ -1,4 +1,4 @@
-"""Results as a table in Markdown: `python -m bench.tables bench/results/gradbench.json` prints processor milliseconds of a derivative."""
+"""Results as a table in Markdown: `python -m bench.tables FILE.json` prints processor milliseconds of a derivative."""
 
 import json
 import sys

@@ -17,8 +17,16 @@ from bench.gradbench.registry import EVALS  # noqa: E402
 from bench.workloads.registry import WORKLOADS  # noqa: E402
 
 # What derivatives are checked by: (eval, function of values, function of derivatives).
-PAIRS = [("hello", "square", "double"), ("gmm", "objective", "jacobian"), ("llsq", "primal", "gradient"), ("lse", "primal", "gradient"),
-         ("lstm", "objective", "jacobian"), ("det", "primal", "gradient"), ("ba", "objective", "jacobian"), ("ht", "objective", "jacobian")]
+PAIRS = [
+    ("hello", "square", "double"),
+    ("gmm", "objective", "jacobian"),
+    ("llsq", "primal", "gradient"),
+    ("lse", "primal", "gradient"),
+    ("lstm", "objective", "jacobian"),
+    ("det", "primal", "gradient"),
+    ("ba", "objective", "jacobian"),
+    ("ht", "objective", "jacobian"),
+]
 QUICK = [name for name in EVALS if name not in ("particle", "saddle")]
 
 
@@ -114,7 +122,9 @@ def test_ht_jacobian_holds_the_derivatives_of_its_own_coordinates_and_of_the_pos
         assert np.allclose(jacobian[:, own + column], expected, rtol=1e-7, atol=1e-8)
     if coordinates:
         expected = difference(lambda moved: result("ht", "objective", Eager(), moved), arguments, 1, (5, 1))
-        assert np.allclose(jacobian[15:18, 1], expected[15:18], rtol=1e-7) and np.allclose(np.delete(expected, range(15, 18)), 0.0)
+        assert np.allclose(jacobian[15:18, 1], expected[15:18], rtol=1e-7) and np.allclose(
+            np.delete(expected, range(15, 18)), 0.0
+        )
 
 
 def test_gmm_objective_is_the_posterior_of_densities():
@@ -124,7 +134,9 @@ def test_gmm_objective_is_the_posterior_of_densities():
     factors = [np.array([[np.exp(a), 0.0], [c, np.exp(b)]]) for (a, b), [c] in zip(q, l)]
     precisions = [factor.T @ factor for factor in factors]
     for m in (0, 2):
-        likelihood = sum(w * stats.multivariate_normal(mean, np.linalg.inv(p)).pdf(x) for w, mean, p in zip(weights, mu, precisions))
+        likelihood = sum(
+            w * stats.multivariate_normal(mean, np.linalg.inv(p)).pdf(x) for w, mean, p in zip(weights, mu, precisions)
+        )
         prior = sum(stats.wishart(2 + m + 1, np.eye(2) / gamma**2).logpdf(p) for p in precisions)
         assert gmm.objective(alpha, mu, q, l, x, m, gamma) == pytest.approx(np.sum(np.log(likelihood)) + prior, rel=1e-12)
 
@@ -171,7 +183,12 @@ BAD = {
     "no input": {"kind": "evaluate", "module": "det", "function": "primal"},
     "field missing": {"kind": "evaluate", "module": "det", "function": "primal", "input": {"ell": 1}},
     "wrong length": {"kind": "evaluate", "module": "det", "function": "gradient", "input": {"A": [1.0], "ell": 2}},
-    "ragged": {"kind": "evaluate", "module": "kmeans", "function": "cost", "input": {"points": [[1.0], [1.0, 2.0]], "centroids": [[1.0]]}},
+    "ragged": {
+        "kind": "evaluate",
+        "module": "kmeans",
+        "function": "cost",
+        "input": {"points": [[1.0], [1.0, 2.0]], "centroids": [[1.0]]},
+    },
     "text for a number": {"kind": "evaluate", "module": "hello", "function": "square", "input": "much"},
     "list for a number": {"kind": "evaluate", "module": "hello", "function": "double", "input": [1.0, 2.0]},
     "half a run": {"kind": "evaluate", "module": "lse", "function": "primal", "input": {"x": [1.0], "min_runs": 0.5}},
@@ -222,7 +239,9 @@ def test_derivatives_in_c_are_those_of_programs(name, in_c):
     arguments = arguments_of(name)
     problem = EVALS[name]
     expected = result(name, problem.timed, Recorded(), arguments)
-    assert np.linalg.norm(problem.functions[problem.timed].flat(in_c[name](*arguments)()) - expected) <= 1e-12 * np.linalg.norm(expected)
+    assert np.linalg.norm(problem.functions[problem.timed].flat(in_c[name](*arguments)()) - expected) <= 1e-12 * np.linalg.norm(
+        expected
+    )
 
 
 @pytest.mark.parametrize("name", ["particle", "saddle"])
@@ -245,7 +264,11 @@ def test_workloads_have_the_slope_of_differences(name):
     def along(t):
         moved = list(arguments)
         for k, direction in zip(problem.argnums, directions):
-            moved[k] = (np.asarray(arguments[k]) + t * direction).tolist() if isinstance(arguments[k], list) else arguments[k] + t * direction
+            moved[k] = (
+                (np.asarray(arguments[k]) + t * direction).tolist()
+                if isinstance(arguments[k], list)
+                else arguments[k] + t * direction
+            )
         return problem.function(*moved)
 
     h = 1e-4
@@ -254,15 +277,23 @@ def test_workloads_have_the_slope_of_differences(name):
 
 
 def test_cells_that_fail_are_marked_and_the_others_stand():
-    ok, absent, late = (next(iter(cells.run("det", (3,), [tool], limit))) for tool, limit in (("plain f", 60.0), ("nothing", 60.0), ("fastad", 0.01)))
+    ok, absent, late = (
+        next(iter(cells.run("det", (3,), [tool], limit)))
+        for tool, limit in (("plain f", 60.0), ("nothing", 60.0), ("fastad", 0.01))
+    )
     assert ok.status == "ok" and ok.figures["later"] > 0.0 and ok.seconds > 0.0
     assert absent.status == "crashed" and "nothing" in absent.word
     assert late.status == "timeout" and late.seconds is None
 
 
 def test_wrong_numbers_are_marked():
-    tools = {"C": np.array([1.0, 2.0]), "fastad": np.array([1.0, 2.0 + 1e-13]), "JAX": np.array([1.0, 2.1]), "PyTorch": np.array([1.0]),
-             "autograd": np.array([1.0, np.nan])}
+    tools = {
+        "C": np.array([1.0, 2.0]),
+        "fastad": np.array([1.0, 2.0 + 1e-13]),
+        "JAX": np.array([1.0, 2.1]),
+        "PyTorch": np.array([1.0]),
+        "autograd": np.array([1.0, np.nan]),
+    }
     group = [cells.Cell("lse", [2], tool) for tool in tools]
     cells.check(group, tools)
     assert [cell.status for cell in group] == ["ok", "ok", "wrong", "wrong", "wrong"]
@@ -287,4 +318,6 @@ def test_a_run_leaves_tables_charts_and_a_page(tmp_path, monkeypatch):
     found = json.loads((tmp_path / "gradbench.json").read_text())
     assert [(cell["tool"], cell["status"]) for cell in found["cells"]] == [("fastad", "ok"), ("plain f", "ok")]
     assert found["machine"]["threads"] == 1
-    assert (tmp_path / "gradbench-memory.png").stat().st_size and "lse (2500)" in (tmp_path / "gradbench.html").read_text(encoding="utf-8")
+    assert (tmp_path / "gradbench-memory.png").stat().st_size and "lse (2500)" in (tmp_path / "gradbench.html").read_text(
+        encoding="utf-8"
+    )

@@ -74,7 +74,7 @@ def objective(way, cameras, points, weight, feature, seen_by, seen):
 
 
 def jacobian(way, cameras, points, weight, feature, seen_by, seen):
-    """Returns the call for the Jacobian as starts of rows, columns and values, those of the two errors of each observation first."""
+    """Returns the call for the Jacobian: starts of rows, columns, values; the two errors of each observation come first."""
     observed = (cameras[seen_by], points[seen], weight)
     halves = by_rows(way, *observed, feature) if way.replays else at_once(way, *observed, feature)
     regular = way.vjp(weight_errors, weight)

@@ -58,7 +58,8 @@ def hand(size, folder):
 def hand_model(folder):
     """Returns the model of a hand: bones, vertices with their weights, triangles, as text separated by colons."""
     bones, vertices, triangles = (
-        [line.split(":") for line in (folder / f"{name}.txt").read_text().splitlines()] for name in ("bones", "vertices", "triangles")
+        [line.split(":") for line in (folder / f"{name}.txt").read_text().splitlines()]
+        for name in ("bones", "vertices", "triangles")
     )
     weights = np.zeros((len(vertices), len(bones)))
     for row, vertex in zip(weights, vertices):

@@ -13,8 +13,8 @@ from bench.gradbench.problem import Eval, Function, array
 def objective(main, extra, state, sequence):
     """Returns the loss per bit over a sequence (characters, bits), from the weights and the layers' first states.
 
-    Rows of `main` (2 layers, 4 bits) are weights and biases of a layer's gates, of `extra` (3, bits) the weights of the input and the
-    weights and biases of the output, of `state` (2 layers, bits) hidden and cell state of a layer.
+    Rows of `main` (2 layers, 4 bits) are weights and biases of a layer's gates, of `extra` (3, bits) the weights of the input and
+    the weights and biases of the output, of `state` (2 layers, bits) hidden and cell state of a layer.
     """
     layers, bits = len(main) // 2, sequence.shape[1]
     states = [(state[2 * i], state[2 * i + 1]) for i in range(layers)]

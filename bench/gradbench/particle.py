@@ -45,7 +45,9 @@ def read(message):
 EVAL = Eval(
     name="particle",
     functions={
-        outer + inner: Function(functools.partial(lambda way, w, outer, inner: control(way, w, outer, inner), outer=outer, inner=inner), float)
+        outer + inner: Function(
+            functools.partial(lambda way, w, outer, inner: control(way, w, outer, inner), outer=outer, inner=inner), float
+        )
         for outer in "rf"
         for inner in "rf"
     },

@@ -126,4 +126,3 @@ def whole(message, name, least=0):
     if isinstance(found, bool) or not isinstance(found, (int, float)) or int(found) != found or found < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, not {found!r}")
     return int(found)
-

@@ -1,6 +1,6 @@
 """GradBench's protocol: one JSON message a line comes in, one answer a line goes out.
 
-A message that can not be answered, whatever is wrong with it, gets an answer with "success" false and an "error", and the next is read.
+A message that can not be answered, whatever is wrong with it, gets an answer with "success" false and an "error".
 """
 
 import json
@@ -62,7 +62,7 @@ def eval_of(message):
 
 
 def evaluated(message, way):
-    """Returns output and timings of a function: "record" up to the end of the first call, then "evaluate" for each of the others."""
+    """Returns output and timings of a function: "record" to the end of the first call, "evaluate" for each of the others."""
     problem = eval_of(message)
     name = message["function"]
     if not isinstance(name, str) or name not in problem.functions:

@@ -42,11 +42,7 @@ def read(message):
 
 EVAL = Eval(
     name="saddle",
-    functions={
-        outer + inner: Function(functools.partial(saddle, outer=outer, inner=inner))
-        for outer in "rf"
-        for inner in "rf"
-    },
+    functions={outer + inner: Function(functools.partial(saddle, outer=outer, inner=inner)) for outer in "rf" for inner in "rf"},
     read=read,
     sample=lambda: {"start": [1.0, 1.0]},
     sizes=((),),

@@ -1,1 +1,1 @@
-"""Problems that people bring to differentiation, in NumPy and plain Python, each a module: trajectories, networks, likelihoods, options, fits."""
+"""Problems that people bring to differentiation, a module each: trajectories, networks, likelihoods, options, fits."""

@@ -1,4 +1,4 @@
-"""heat: how well a conductivity explains a temperature measured after steps of the heat equation; the gradient by it, point by point."""
+"""heat: how well a conductivity explains a temperature measured after steps of the heat equation; the gradient by it."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from bench.workloads.problem import workload
 
 
 def misfit(logarithm, first, measured, steps):
-    """Returns the mean squared difference, for the conductivity's logarithm between n + 1 points and the first temperatures (n + 1,)."""
+    """Returns the mean squared difference, for the conductivity's logarithm (n,) between points of temperatures (n + 1,)."""
     conductivity = 0.2 * np.exp(logarithm)
     temperature = first
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""language: the loss of a recurrent network (LSTM) that predicts the next letter of a batch of texts; the gradient by its weights."""
+"""language: the loss of a recurrent network (LSTM) that predicts the next letter of texts; the gradient by its weights."""
 
 import numpy as np
 

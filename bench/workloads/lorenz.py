@@ -1,4 +1,4 @@
-"""lorenz: a coordinate at the end of a trajectory of Lorenz's equations, on plain numbers; the gradient by start and parameters."""
+"""lorenz: where a trajectory of Lorenz's equations ends, on plain numbers; the gradient by start and parameters."""
 
 from bench.workloads.problem import workload
 

@@ -1,4 +1,4 @@
-"""markov: the log-likelihood of observations under a hidden Markov model; the gradient by its scores of starts, transitions and emissions."""
+"""markov: the log-likelihood of observations under a hidden Markov model; the gradient by all its scores."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from bench.workloads.problem import workload
 
 
 def likelihood(start, transition, emission, observations):
-    """Returns the logarithm of the likelihood by the forward algorithm; scores are logarithms of probabilities up to their sums."""
+    """Returns it by the forward algorithm; scores are logarithms of probabilities up to their sums."""
     start, transition, emission = normalised(start), normalised(transition), normalised(emission)
     state = start + emission[:, observations[0]]
     for seen in observations[1:]:

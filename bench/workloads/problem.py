@@ -33,7 +33,8 @@ def workload(name, f, argnums, sample, sizes):
     functions = {
         "value": Function(lambda way, *arguments: way.value(f, *arguments)),
         "gradient": Function(
-            lambda way, *arguments: way.gradient(f, *arguments, argnums=by), lambda found: [np.asarray(part).tolist() for part in found]
+            lambda way, *arguments: way.gradient(f, *arguments, argnums=by),
+            lambda found: [np.asarray(part).tolist() for part in found],
         ),
     }
     return Workload(name, functions, tuple, sample, sizes, "gradient", 1, f, argnums)

@@ -1,4 +1,4 @@
-"""process: the negative log-likelihood of a Gaussian process; the gradient by the logarithms of its length scales, amplitude and noise."""
+"""process: the negative log-likelihood of a Gaussian process; the gradient by its length scales, amplitude and noise."""
 
 import numpy as np
 

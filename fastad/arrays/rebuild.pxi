@@ -257,7 +257,7 @@ cdef class RunValues:
             call.kwargs = {name: self.tree(a) for name, a in (<Call>old).kwargs.items()}
             place_operands(call, [place if place is not None or (<Call>old).operands[k] is None else ((<Call>old).several,)
                                   for k, place in enumerate((<Call>old).places)])
-            call.results = None if (<Call>old).results is None else self.result(old.out, i)
+            call.results = None if (<Call>old).results is None else self.result((<Call>old).outs, i)
             return call
         if kind is ProgramCall:
             program_call = ProgramCall.__new__(ProgramCall)

@@ -26,6 +26,14 @@ cdef extern from "fastad/programs/loops.h":
     void fastad_square_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_total_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_total_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void double_to_float "fastad_double_to_float"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void float_to_double "fastad_float_to_double"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void bool_to_float "fastad_bool_to_float"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void int_to_float "fastad_int_to_float"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void int_to_double "fastad_int_to_double"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void bool_to_double "fastad_bool_to_double"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void where_8 "fastad_where_8"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void where_4 "fastad_where_4"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     double fastad_total(const char* x, cnp.npy_intp n, cnp.npy_intp step, bint single) noexcept nogil
 
 # A loop that can fail: an index out of bounds, a guard.
@@ -230,44 +238,6 @@ cdef void copy_1(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides
         (args[1] + i * strides[1])[0] = (args[0] + i * strides[0])[0]
 
 
-cdef void double_to_float(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
-    cdef cnp.npy_intp i
-    for i in range(n[0]):
-        (<float*>(args[1] + i * strides[1]))[0] = <float>(<double*>(args[0] + i * strides[0]))[0]
-
-
-cdef void float_to_double(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
-    cdef cnp.npy_intp i
-    for i in range(n[0]):
-        (<double*>(args[1] + i * strides[1]))[0] = (<float*>(args[0] + i * strides[0]))[0]
-
-
-cdef void int_to_double(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
-    cdef cnp.npy_intp i
-    for i in range(n[0]):
-        (<double*>(args[1] + i * strides[1]))[0] = <double>(<int64_t*>(args[0] + i * strides[0]))[0]
-
-
-cdef void bool_to_double(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
-    cdef cnp.npy_intp i
-    for i in range(n[0]):
-        (<double*>(args[1] + i * strides[1]))[0] = (args[0] + i * strides[0])[0] != 0
-
-
-cdef void where_8(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
-    cdef cnp.npy_intp i
-    for i in range(n[0]):
-        (<int64_t*>(args[3] + i * strides[3]))[0] = (<int64_t*>(args[1] + i * strides[1]))[0] \
-            if (args[0] + i * strides[0])[0] else (<int64_t*>(args[2] + i * strides[2]))[0]
-
-
-cdef void where_4(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
-    cdef cnp.npy_intp i
-    for i in range(n[0]):
-        (<int32_t*>(args[3] + i * strides[3]))[0] = (<int32_t*>(args[1] + i * strides[1]))[0] \
-            if (args[0] + i * strides[0])[0] else (<int32_t*>(args[2] + i * strides[2]))[0]
-
-
 cdef bint equal_bytes(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
     """A guard on the elements of an array; lengths: elements, bytes of one."""
     cdef cnp.npy_intp i
@@ -296,18 +266,22 @@ cdef bint take_rows(char** args, const cnp.npy_intp* n, const cnp.npy_intp* stri
 
 
 cdef bint add_rows(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
-    """The same for float64, with the rows added to those of the array."""
+    """The same for float64 (float32 if `data` is not NULL), with the rows added to those of the array."""
     cdef cnp.npy_intp i, j, k
-    cdef double* row
+    cdef char* row
     for i in range(n[0]):
         k = (<int64_t*>(args[1] + i * strides[1]))[0]
         if k < 0:
             k += n[1]
         if k < 0 or k >= n[1]:
             return False
-        row = <double*>(args[0] + k * strides[3])
-        for j in range(n[2]):
-            row[j] += (<double*>(args[2] + i * strides[2]))[j]
+        row = args[0] + k * strides[3]
+        if data == NULL:
+            for j in range(n[2]):
+                (<double*>row)[j] += (<double*>(args[2] + i * strides[2]))[j]
+        else:
+            for j in range(n[2]):
+                (<float*>row)[j] += (<float*>(args[2] + i * strides[2]))[j]
     return True
 
 
@@ -329,7 +303,7 @@ cdef bint take_pairs(char** args, const cnp.npy_intp* n, const cnp.npy_intp* str
 
 
 cdef bint add_pairs(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
-    """The same for float64, with the elements added to those of the array."""
+    """The same for float64 (float32 if `data` is not NULL), with the elements added to those of the array."""
     cdef cnp.npy_intp i, j, k
     for i in range(n[0]):
         j, k = (<int64_t*>(args[1] + i * strides[1]))[0], (<int64_t*>(args[2] + i * strides[2]))[0]
@@ -339,7 +313,10 @@ cdef bint add_pairs(char** args, const cnp.npy_intp* n, const cnp.npy_intp* stri
             k += n[2]
         if j < 0 or j >= n[1] or k < 0 or k >= n[2]:
             return False
-        (<double*>(args[0] + j * strides[4] + k * strides[5]))[0] += (<double*>(args[3] + i * strides[3]))[0]
+        if data == NULL:
+            (<double*>(args[0] + j * strides[4] + k * strides[5]))[0] += (<double*>(args[3] + i * strides[3]))[0]
+        else:
+            (<float*>(args[0] + j * strides[4] + k * strides[5]))[0] += (<float*>(args[3] + i * strides[3]))[0]
     return True
 
 
@@ -569,8 +546,13 @@ cdef class Lowering:
                 loop = bool_to_double
             elif p == np.dtype(np.int64).num:
                 loop = int_to_double
-        elif p == cnp.NPY_DOUBLE and q == cnp.NPY_FLOAT:
-            loop = double_to_float
+        elif q == cnp.NPY_FLOAT:
+            if p == cnp.NPY_DOUBLE:
+                loop = double_to_float
+            elif p == cnp.NPY_BOOL:
+                loop = bool_to_float
+            elif p == np.dtype(np.int64).num:
+                loop = int_to_float
         if loop == NULL:
             return 0
         return self.loop(loop, NULL, [source, target], target.shape)

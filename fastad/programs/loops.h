@@ -77,6 +77,48 @@
 FASTAD_ARITHMETIC(double)
 FASTAD_ARITHMETIC(float)
 
+/* Conversions, and choices by a condition of one byte, which only move bits. */
+#define FASTAD_CONVERSION(name, from, to, EXPRESSION) \
+    FASTAD_CLONES static void fastad_##name(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
+        const char *p = args[0]; \
+        char *r = args[1]; \
+        const npy_intp n = lengths[0]; \
+        npy_intp i; \
+        (void)data; \
+        if (steps[0] == sizeof(from) && steps[1] == sizeof(to)) { \
+            FASTAD_INDEPENDENT \
+            for (i = 0; i < n; i++) { const from x = ((const from *)p)[i]; ((to *)r)[i] = EXPRESSION; } \
+        } \
+        else for (i = 0; i < n; i++) { const from x = FASTAD_AT(from, p, i, steps[0]); *(to *)(r + i * steps[1]) = EXPRESSION; } \
+    }
+
+FASTAD_CONVERSION(double_to_float, double, float, (float)x)
+FASTAD_CONVERSION(float_to_double, float, double, (double)x)
+FASTAD_CONVERSION(int_to_double, int64_t, double, (double)x)
+FASTAD_CONVERSION(bool_to_double, uint8_t, double, (double)(x != 0))
+FASTAD_CONVERSION(int_to_float, int64_t, float, (float)x)
+FASTAD_CONVERSION(bool_to_float, uint8_t, float, (float)(x != 0))
+
+#define FASTAD_CHOICE(name, bits) \
+    FASTAD_CLONES static void fastad_##name(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
+        const npy_intp n = lengths[0]; \
+        npy_intp i; \
+        (void)data; \
+        if (steps[0] == 1 && steps[1] == sizeof(bits) && steps[2] == sizeof(bits) && steps[3] == sizeof(bits)) { \
+            const uint8_t *c = (const uint8_t *)args[0]; \
+            const bits *x = (const bits *)args[1], *y = (const bits *)args[2]; \
+            bits *v = (bits *)args[3]; \
+            FASTAD_INDEPENDENT \
+            for (i = 0; i < n; i++) { const bits mask = -(bits)(c[i] != 0); v[i] = (x[i] & mask) | (y[i] & ~mask); } \
+            return; \
+        } \
+        for (i = 0; i < n; i++) \
+            *(bits *)(args[3] + i * steps[3]) = args[0][i * steps[0]] ? FASTAD_AT(bits, args[1], i, steps[1]) : FASTAD_AT(bits, args[2], i, steps[2]); \
+    }
+
+FASTAD_CHOICE(where_8, int64_t)
+FASTAD_CHOICE(where_4, int32_t)
+
 /* Sums in eight parts, which every instruction set adds up in the same order; halves of what is long, for the rounding errors' sake. */
 #define FASTAD_SUM(real) \
     FASTAD_CLONES static double fastad_short_sum_##real(const real *x, npy_intp n) { \

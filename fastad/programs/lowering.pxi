@@ -83,7 +83,8 @@ cdef int lower_elementwise(Lowering to, record, int64_t slot) except -1:
             return 1
         refs = [to.converted(ref, dtype_of(out)) for ref in refs]
         return 0 if None in refs else to.ufunc(record.ufunc, [*refs, out], out.shape)
-    return to.row(record.op, [*refs, out], out.shape)
+    refs = [to.converted(ref, dtype_of(out)) for ref in refs]
+    return 0 if None in refs else to.row(record.op, [*refs, out], out.shape)
 
 
 cdef int lower_copy(Lowering to, x, Ref out) except -1:
@@ -125,7 +126,7 @@ cdef int lower_selection(Lowering to, Ref x, key, Ref out, bint add) except -1:
         if type(entry) is not Operand or (<Operand>entry).layout[1] != np.int64:
             return 0
         indices.append(ref_of(to.tape, entry))
-    if x is None or out is None or len(indices) > min(2, len(x.shape)) or (add and x.type_number != cnp.NPY_DOUBLE) \
+    if x is None or out is None or len(indices) > min(2, len(x.shape)) or (add and x.type_number not in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT)) \
             or x.type_number != out.type_number:
         return 0
     row = x.shape[len(indices):]
@@ -141,6 +142,7 @@ cdef int lower_selection(Lowering to, Ref x, key, Ref out, bint add) except -1:
     if not to.nest(kernel, [x.like((), (), 0), *indices, out.like(shape, out.strides[:len(shape)], 0)], shape):
         return 0
     kernel.lengths[1] = x.shape[0]
+    kernel.data = &row_numbers[0] if x.type_number == cnp.NPY_FLOAT else NULL
     if len(indices) == 1:
         kernel.checked = add_rows if add else take_rows
         kernel.lengths[2] = size if add else size * x.itemsize

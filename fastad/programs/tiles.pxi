@@ -349,7 +349,6 @@ cdef class Fusion:
     cdef readonly set needed  # storages that are read from memory
     cdef readonly set early   # those of before the last guard, and all where Python computes
     cdef readonly set asked   # those that leave as results
-    cdef readonly bint all_needed
     cdef int64_t last_guard   # place behind which no other path goes on
 
     def __cinit__(self, Code code):
@@ -380,8 +379,8 @@ cdef class Fusion:
             self.last_guard = code.checks[code.guards - 1].place
         for i in range(code.c.n):
             if code.c.opcode[i] == OP_ARRAY:
-                if code.counts[code.c.a[i]] < 0:
-                    self.last_guard, self.all_needed = max(self.last_guard, i), True
+                if code.counts[code.c.a[i]] < 0 and type(code.tape.records[code.c.a[i]]) not in NEVER_FORK:
+                    self.last_guard = max(self.last_guard, i)
                 for k in range(code.counts[code.c.a[i]]):
                     if code.kernels[code.c.a[i]][k].is_guard:
                         self.last_guard = max(self.last_guard, i)
@@ -405,6 +404,10 @@ cdef class Fusion:
             if op == OP_ARRAY:
                 if code.counts[c.a[i]] < 0:
                     self.close()
+                    numbers = storages_of(code.tape.records[c.a[i]])
+                    self.needed.update(numbers)
+                    if i <= self.last_guard:
+                        self.early.update(numbers)
                 for k in range(code.counts[c.a[i]]):
                     self.offer(&code.kernels[c.a[i]][k], c.a[i])
                     if i <= self.last_guard:
@@ -426,8 +429,6 @@ cdef class Fusion:
             for k in range(<int>len(code.inputs)):
                 if code.leaves[k].kind == ARRAY:
                     self.early.add(<Py_ssize_t>code.leaves[k].number)
-        if self.all_needed:
-            self.early.update(range(len(code.tape.storages) + len(code.extra)))
         return 0
 
     cdef int note_early(self, const Kernel* kernel) except -1:
@@ -480,7 +481,7 @@ cdef class Fusion:
         return kernel.places[last].kind == ARRAY or (kernel.total and kernel.places[last].kind == SCALAR)
 
     cdef bint is_needed(self, int32_t number) except -1:
-        return self.all_needed or number in self.needed or number in self.early
+        return number in self.needed or number in self.early
 
     def lives(self):
         """By storage in memory: the first and the last of what touches it, counted in order; inputs are there from the start."""
@@ -502,6 +503,9 @@ cdef class Fusion:
             if c.opcode[i] == OP_GATHER or c.opcode[i] == OP_PUT:
                 touch(lives, c.a[i], count)
             elif c.opcode[i] == OP_ARRAY:
+                if code.counts[c.a[i]] < 0:
+                    for number in storages_of(code.tape.records[c.a[i]]):
+                        touch(lives, number, count)
                 for j in range(code.counts[c.a[i]]):
                     count += 1
                     kernel = &code.kernels[c.a[i]][j]
@@ -571,6 +575,40 @@ cdef class Fusion:
             if self.is_needed(number):
                 return True
         return False
+
+
+# Instructions that give the same shapes in every replay, also where Python carries them out.
+NEVER_FORK = (Elementwise, SpecialElementwise, Copy, Assign, AddAt, Total)
+
+
+cdef set storages_of(record):
+    """The storages that Python reads and writes to carry out an instruction."""
+    cdef set numbers = set()
+    for name in ("x", "y", "target", "key", "args", "kwargs", "operands"):
+        collect_storages(getattr(record, name, None), numbers)
+    collect_numbers(record.outs if type(record) in (Call, Tracked, ProgramCall) else (<Record>record).out, numbers)
+    return numbers
+
+
+cdef int collect_numbers(outs, set numbers) except -1:
+    if isinstance(outs, (list, tuple)):
+        for out in outs:
+            collect_numbers(out, numbers)
+    elif outs is not None and outs >= 0:
+        numbers.add(<Py_ssize_t>outs)
+    return 0
+
+
+cdef int collect_storages(x, set numbers) except -1:
+    if type(x) is Operand:
+        if (<Operand>x).kind == ARRAY:
+            numbers.add(<Py_ssize_t>(<Operand>x).number)
+    elif type(x) is dict:
+        collect_storages(list((<dict>x).values()), numbers)
+    elif isinstance(x, (list, tuple)):
+        for entry in x:
+            collect_storages(entry, numbers)
+    return 0
 
 
 cdef int touch(dict lives, Py_ssize_t number, Py_ssize_t at) except -1:

@@ -1,7 +1,7 @@
 """The evals by other tools, a module for each: `PROBLEMS` maps an eval's name to a function of the eval's arguments.
 
-Such a function returns the call for the eval's timed function (gradient, Jacobian, direction) in the tool's own best idiom, complete when
-it returns; `UNABLE` maps the evals that the tool has not to the reason.
+Such a function returns the call for the eval's timed function (gradient, Jacobian, direction) in the tool's own best idiom,
+complete when it returns; `UNABLE` maps the evals that the tool has not to the reason.
 """
 
 from importlib import import_module

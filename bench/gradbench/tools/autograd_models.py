@@ -102,6 +102,7 @@ def equations(x, steps):
 
 def one(function):
     """Returns an eval's start for a function of ours, differentiated by its first argument."""
+
     def started(x, *rest):
         derivative = autograd.grad(on_namespace(function, anp))
         return lambda: derivative(x, *rest)
@@ -111,6 +112,7 @@ def one(function):
 
 def workload(problem):
     """Returns the start of a workload: its own function on autograd's namespaces."""
+
     def started(*arguments):
         derivative = autograd.grad(problem.on(np=anp, special=autograd.scipy.special, math=anp), problem.argnums)
         return lambda: derivative(*arguments)
@@ -119,6 +121,19 @@ def workload(problem):
 
 
 PROBLEMS = {name: workload(problem) for name, problem in WORKLOADS.items()}
-PROBLEMS |= {"hello": one(hello.square), "gmm": gmm, "ba": bundle, "kmeans": kmeans_direction, "llsq": one(llsq.objective),
-            "lse": one(lse.log_sum_exp), "lstm": lstm_gradient, "ode": equations, "det": one(det.determinant)}
-UNABLE = {"ht": "no forward mode through the assignments and no batch of rows", "particle": "not written", "saddle": "not written"}
+PROBLEMS |= {
+    "hello": one(hello.square),
+    "gmm": gmm,
+    "ba": bundle,
+    "kmeans": kmeans_direction,
+    "llsq": one(llsq.objective),
+    "lse": one(lse.log_sum_exp),
+    "lstm": lstm_gradient,
+    "ode": equations,
+    "det": one(det.determinant),
+}
+UNABLE = {
+    "ht": "no forward mode through the assignments and no batch of rows",
+    "particle": "not written",
+    "saddle": "not written",
+}

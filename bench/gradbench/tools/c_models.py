@@ -1,4 +1,4 @@
-"""The evals in C with derivatives by hand, `limit.c`, compiled where there is a compiler: what a recorded program is measured against."""
+"""The evals in C with derivatives by hand, `limit.c`, compiled where there is a compiler: what programs are measured against."""
 
 import ctypes
 import os
@@ -39,11 +39,14 @@ LIBRARY = library()
 def called(name, *arguments):
     """Calls a function of the library: ints, floats and contiguous arrays."""
     kinds = {int: ctypes.c_int, float: ctypes.c_double}
-    return getattr(LIBRARY, name)(*(x.ctypes.data_as(ctypes.c_void_p) if isinstance(x, np.ndarray) else kinds[type(x)](x) for x in arguments))
+    return getattr(LIBRARY, name)(
+        *(x.ctypes.data_as(ctypes.c_void_p) if isinstance(x, np.ndarray) else kinds[type(x)](x) for x in arguments)
+    )
 
 
 def filled(name, *arguments, results):
     """Returns the call of a function that fills arrays of the shapes `results`, given behind its arguments."""
+
     def call():
         found = [np.empty(shape) for shape in results]
         called(name, *arguments, *found)
@@ -82,7 +85,20 @@ def lstm(main, extra, state, sequence):
     layers, (characters, bits) = len(main) // 2, sequence.shape
     saved, outputs = np.empty(7 * layers * bits * characters), np.empty(bits * characters)
     work = np.empty(2 * layers * bits + bits)
-    return filled("lstm_gradient", layers, characters, bits, main, extra, state, sequence, saved, outputs, work, results=[main.shape, extra.shape])
+    return filled(
+        "lstm_gradient",
+        layers,
+        characters,
+        bits,
+        main,
+        extra,
+        state,
+        sequence,
+        saved,
+        outputs,
+        work,
+        results=[main.shape, extra.shape],
+    )
 
 
 def equations(x, steps):
@@ -94,5 +110,14 @@ def determinant(flat, size):
     return filled("det_gradient", size, flat, np.empty(size + 1, np.int32), results=[size * size])
 
 
-PROBLEMS = {"gmm": gmm, "ba": bundle, "kmeans": kmeans, "llsq": llsq, "lse": lse, "lstm": lstm, "ode": equations, "det": determinant}
+PROBLEMS = {
+    "gmm": gmm,
+    "ba": bundle,
+    "kmeans": kmeans,
+    "llsq": llsq,
+    "lse": lse,
+    "lstm": lstm,
+    "ode": equations,
+    "det": determinant,
+}
 UNABLE = dict.fromkeys(("hello", "ht", "particle", "saddle"), "not written by hand")

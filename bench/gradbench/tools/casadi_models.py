@@ -29,7 +29,9 @@ def error(camera, point, weight, feature):
     square = casadi.sumsqr(camera[:3])
     angle = casadi.sqrt(casadi.if_else(square > 0.0, square, 1.0))
     axis, x = camera[:3] / angle, point - camera[3:6]
-    turned = x * casadi.cos(angle) + casadi.cross(axis, x) * casadi.sin(angle) + axis * casadi.dot(axis, x) * (1.0 - casadi.cos(angle))
+    turned = (
+        x * casadi.cos(angle) + casadi.cross(axis, x) * casadi.sin(angle) + axis * casadi.dot(axis, x) * (1.0 - casadi.cos(angle))
+    )
     turned = casadi.if_else(square > 0.0, turned, x + casadi.cross(camera[:3], x))
     plane = turned[:2] / turned[2]
     square = casadi.sumsqr(plane)
@@ -79,7 +81,11 @@ def lstm(main, extra, state, sequence):
         return 1.0 / (1.0 + casadi.exp(-x))
 
     weights, extras = casadi.SX.sym("main", 4 * bits, 2 * layers), casadi.SX.sym("extra", bits, 3)
-    states, now, following = casadi.SX.sym("state", bits, 2 * layers), casadi.SX.sym("now", bits), casadi.SX.sym("following", bits)
+    states, now, following = (
+        casadi.SX.sym("state", bits, 2 * layers),
+        casadi.SX.sym("now", bits),
+        casadi.SX.sym("following", bits),
+    )
     x, after = now * extras[:, 0], []
     for i in range(layers):
         hidden, cell = states[:, 2 * i], states[:, 2 * i + 1]
@@ -118,6 +124,13 @@ def equations(x, steps):
     return lambda: call()[0].ravel()
 
 
-PROBLEMS = {"hello": lambda x: gradient(lambda x: x * x, [x]), "ba": bundle, "llsq": llsq, "lse": lse, "lstm": lstm, "ode": equations,
-            "det": lambda flat, size: gradient(lambda a: det.determinant(a, size), flat)}
+PROBLEMS = {
+    "hello": lambda x: gradient(lambda x: x * x, [x]),
+    "ba": bundle,
+    "llsq": llsq,
+    "lse": lse,
+    "lstm": lstm,
+    "ode": equations,
+    "det": lambda flat, size: gradient(lambda a: det.determinant(a, size), flat),
+}
 UNABLE = {name: "not written" for name in ("gmm", "kmeans", "ht", "particle", "saddle")}

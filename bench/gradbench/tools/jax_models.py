@@ -81,7 +81,15 @@ def hand(theta, us, model, nearest, points):
         bones = len(model.parents)
         first = 2 + 4 * np.arange(ht.FINGERS)
         fingers = theta[6:].reshape(ht.FINGERS, 4)
-        angles = jnp.zeros((bones, 3)).at[first, :2].set(fingers[:, :2]).at[first + 1, 0].set(fingers[:, 2]).at[first + 2, 0].set(fingers[:, 3])
+        angles = (
+            jnp.zeros((bones, 3))
+            .at[first, :2]
+            .set(fingers[:, :2])
+            .at[first + 1, 0]
+            .set(fingers[:, 2])
+            .at[first + 2, 0]
+            .set(fingers[:, 3])
+        )
         sine, cosine = jnp.sin(angles), jnp.cos(angles)
         x, z, y = (turn(sine[:, k], cosine[:, k], *plane) for k, plane in enumerate(((1, 2), (0, 1), (2, 0))))
         relatives = model.relatives @ jnp.tile(jnp.eye(4), (bones, 1, 1)).at[:, :3, :3].set(z @ y @ x)
@@ -187,6 +195,7 @@ def determinant(flat, size):
 
 def workload(problem):
     """Returns the start of a workload: its own function on JAX's namespaces, the integers it takes fixed."""
+
     def started(*arguments):
         function = problem.on(np=jnp, special=jax.scipy.special, math=jnp)
         moving = [k for k, argument in enumerate(arguments) if not isinstance(argument, int | tuple)]
@@ -204,7 +213,17 @@ def workload(problem):
 
 
 PROBLEMS = {name: workload(problem) for name, problem in WORKLOADS.items() if name != "lorenz"}
-PROBLEMS |= {"hello": lambda x: compiled(jax.grad(lambda x: x * x), x), "gmm": gmm, "ba": bundle, "ht": hand, "kmeans": kmeans, "llsq": llsq,
-            "lse": lse, "lstm": lstm, "ode": equations, "det": determinant}
+PROBLEMS |= {
+    "hello": lambda x: compiled(jax.grad(lambda x: x * x), x),
+    "gmm": gmm,
+    "ba": bundle,
+    "ht": hand,
+    "kmeans": kmeans,
+    "llsq": llsq,
+    "lse": lse,
+    "lstm": lstm,
+    "ode": equations,
+    "det": determinant,
+}
 UNABLE = dict.fromkeys(("particle", "saddle"), "no reverse mode through a loop of unknown length inside jit")
 UNABLE["lorenz"] = "not rewritten as a scan: unrolled, it does not compile in minutes"

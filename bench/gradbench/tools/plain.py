@@ -4,8 +4,18 @@ from bench.gradbench.problem import Eager
 from bench.problems import PROBLEMS as ALL
 from bench.workloads.registry import WORKLOADS
 
-VALUES = {"hello": "square", "gmm": "objective", "ba": "objective", "ht": "objective", "kmeans": "cost", "llsq": "primal", "lse": "primal",
-          "lstm": "objective", "ode": "primal", "det": "primal"}
+VALUES = {
+    "hello": "square",
+    "gmm": "objective",
+    "ba": "objective",
+    "ht": "objective",
+    "kmeans": "cost",
+    "llsq": "primal",
+    "lse": "primal",
+    "lstm": "objective",
+    "ode": "primal",
+    "det": "primal",
+}
 
 
 def started(name, function):

@@ -46,7 +46,11 @@ def error(camera, point, weight, feature):
     turns = square > 0.0
     angle = torch.sqrt(torch.where(turns, square, 1.0))
     axis, x = camera[:3] / angle, point - camera[3:6]
-    turned = x * torch.cos(angle) + torch.linalg.cross(axis, x) * torch.sin(angle) + axis * torch.dot(axis, x) * (1.0 - torch.cos(angle))
+    turned = (
+        x * torch.cos(angle)
+        + torch.linalg.cross(axis, x) * torch.sin(angle)
+        + axis * torch.dot(axis, x) * (1.0 - torch.cos(angle))
+    )
     turned = torch.where(turns, turned, x + torch.linalg.cross(camera[:3], x))
     plane = turned[:2] / turned[2]
     square = torch.sum(plane**2)
@@ -71,7 +75,8 @@ def bundle(cameras, points, weight, feature, seen_by, seen):
 def hand(theta, us, model, nearest, points):
     bones = len(model.parents)
     relatives, inverses, vertices, weights, us, points = map(
-        torch.as_tensor, (model.relatives, model.inverses, model.vertices, model.weights, us, points))
+        torch.as_tensor, (model.relatives, model.inverses, model.vertices, model.weights, us, points)
+    )
     first = 2 + 4 * torch.arange(ht.FINGERS)
 
     def turn(sine, cosine, i, j):
@@ -82,8 +87,14 @@ def hand(theta, us, model, nearest, points):
 
     def posed(theta):
         fingers = theta[6:].reshape(ht.FINGERS, 4)
-        angles = torch.zeros(bones, 3).index_put((first, torch.tensor(0)), fingers[:, 0]).index_put((first, torch.tensor(1)), fingers[:, 1])
-        angles = angles.index_put((first + 1, torch.tensor(0)), fingers[:, 2]).index_put((first + 2, torch.tensor(0)), fingers[:, 3])
+        angles = (
+            torch.zeros(bones, 3)
+            .index_put((first, torch.tensor(0)), fingers[:, 0])
+            .index_put((first, torch.tensor(1)), fingers[:, 1])
+        )
+        angles = angles.index_put((first + 1, torch.tensor(0)), fingers[:, 2]).index_put(
+            (first + 2, torch.tensor(0)), fingers[:, 3]
+        )
         sine, cosine = torch.sin(angles), torch.cos(angles)
         x, z, y = (turn(sine[:, k], cosine[:, k], *plane) for k, plane in enumerate(((1, 2), (0, 1), (2, 0))))
         turns = torch.nn.functional.pad(z @ y @ x, (0, 1, 0, 1)) + torch.diag(torch.tensor([0.0, 0.0, 0.0, 1.0]))
@@ -200,6 +211,16 @@ def determinant(flat, size):
     return gradient(lambda a: det.determinant(a, size), 1, flat)
 
 
-PROBLEMS = {"hello": lambda x: gradient(lambda x: x * x, 1, np.array(x)), "gmm": gmm, "ba": bundle, "ht": hand, "kmeans": kmeans, "llsq": llsq,
-            "lse": lse, "lstm": lstm, "ode": equations, "det": determinant}
+PROBLEMS = {
+    "hello": lambda x: gradient(lambda x: x * x, 1, np.array(x)),
+    "gmm": gmm,
+    "ba": bundle,
+    "ht": hand,
+    "kmeans": kmeans,
+    "llsq": llsq,
+    "lse": lse,
+    "lstm": lstm,
+    "ode": equations,
+    "det": determinant,
+}
 UNABLE = dict.fromkeys(("particle", "saddle"), "not written: hundreds of thousands of operations on tensors of one number")
