@@ -80,11 +80,15 @@ cdef list offsets_known = [None, None]      # the shape and strides asked for la
 
 cdef object offsets_of(tuple shape, tuple strides):
     """The byte offset of every element of an array."""
+    offsets = np.zeros(shape, np.intp)
+    for d, (n, step) in enumerate(zip(shape, strides)):
+        offsets += (np.arange(n) * step).reshape((n,) + (1,) * (len(shape) - d - 1))
+    return offsets
+
+
+cdef object known_offsets_of(tuple shape, tuple strides):
     if offsets_known[0] != (shape, strides):
-        offsets = np.zeros(shape, np.intp)
-        for d, (n, step) in enumerate(zip(shape, strides)):
-            offsets += (np.arange(n) * step).reshape((n,) + (1,) * (len(shape) - d - 1))
-        offsets_known[:] = (shape, strides), offsets
+        offsets_known[:] = (shape, strides), offsets_of(shape, strides)
     return offsets_known[1]
 
 
@@ -169,7 +173,7 @@ cdef int lower_constant_key(Lowering to, record, int64_t slot) except -1:
         key = constant_of(to, record.key)
     except LookupError:
         return 0
-    places = np.asarray(offsets_of(target.shape, target.strides)[key])
+    places = np.asarray(known_offsets_of(target.shape, target.strides)[key])
     if type(record) is Selection:
         return lower_gather(to, target, places, whole_ref(to.tape, record.out, slot))
     source = ref_of(to.tape, record.x, np.dtype(dtype_of(target) or float))
