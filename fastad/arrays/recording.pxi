@@ -224,16 +224,17 @@ def settle_constants(Tape tape, Py_ssize_t first=0):
     settled = {id(record) for record in tape.records[:first]}
     for record in records:
         constant = <Constant>record
-        if id(record) not in settled and not (is_held(constant.origin, own) and same_bytes(constant.value, constant.origin)):
+        if id(record) not in settled and not (is_held(constant, own) and same_bytes(constant.value, constant.origin)):
             constant.origin = None
 
 
-cdef bint is_held(array, dict own) except -1:
-    # The argument is a reference too, borrowed from the record's own.
+cdef bint is_held(Constant constant, dict own) except -1:
+    # What is held in a variable here is one reference more.
+    array = constant.origin
     base = array.base
     if base is not None and not isinstance(base, ndarray):
         return True
-    if FASTAD_REFERENCES(array) > own[<size_t><void*>array]:
+    if FASTAD_REFERENCES(array) > own[<size_t><void*>array] + 1:
         return True
     return base is not None and FASTAD_REFERENCES(base) > own[<size_t><void*>base] + 1
 

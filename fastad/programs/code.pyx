@@ -46,7 +46,7 @@ import numpy as np
 
 from fastad.arrays.active import (
     AddAt, Assign, Call, Constant, Copy, Elementwise, Guard, ProgramCall, RunValues, Selection, SpecialElementwise, Total, Tracked,
-    forget_values,
+    forget_values, lost_elements,
 )
 
 from fastad.arrays.functions import converted
@@ -382,11 +382,13 @@ cdef class Code:
         for i in range(0 if self.scalars_only else self.n):
             if self.tape.c.opcode[i] == OP_ARRAY:
                 slots[self.tape.c.a[i]] = i
+        constants = {record.out: record for record in self.tape.records if type(record) is Constant}
         for k, record in enumerate(self.tape.records):
             if type(record) is Constant or (type(record) is Copy and record.x is None):
                 continue
             extra = len(self.extra)
-            lowering = Lowering(self.tape, self.extra, self.fast or (self.start > 0 and slots[k] >= self.start))
+            lowering = Lowering(self.tape, self.extra, self.fast or (self.start > 0 and slots[k] >= self.start),
+                                constants)
             if lower_record(lowering, record, slots[k]):
                 self.kernels[k] = lowering.take()
                 self.counts[k] = lowering.count

@@ -43,6 +43,8 @@ cdef enum:
     FIXED = 3
     OPERANDS = 4
     SMALL = 500            # elements
+    SHORT_SUM = 64         # elements up to which a plain sum loses as little as NumPy's along other axes
+    SHORT_LOOP = 16        # runs of an inner loop below which calling it takes longer than running it
     OUTER = 7              # dimensions around the inner loop
     CORE = 8               # strides of a generalized ufunc's own dimensions, and its lengths
 
@@ -70,6 +72,7 @@ cdef struct Kernel:
     bint elementwise       # each element of the last operand comes of those of the others at the same place, or is their sum
     bint total             # it is their sum
     bint own               # a loop of fastad's: the same results at any strides
+    bint reorders          # its loops may stand in any order
     Chain* chain           # it is a chain of kernels; then nothing else is set
     Place[OPERANDS] places
     int[OPERANDS] sizes    # of an element
@@ -317,6 +320,49 @@ cdef bint add_pairs(char** args, const cnp.npy_intp* n, const cnp.npy_intp* stri
     return True
 
 
+# A short last axis: one call for all sums over it, rather than one for each. Operands: array, sums; lengths: sums, elements of each;
+# strides: over the sums, then of the array along the axis.
+
+cdef void sum_short_double(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef cnp.npy_intp i, j
+    cdef const char* x
+    cdef double total
+    for i in range(n[0]):
+        x = args[0] + i * strides[0]
+        total = (<const double*>x)[0]
+        for j in range(1, n[1]):
+            total += (<const double*>(x + j * strides[2]))[0]
+        (<double*>(args[1] + i * strides[1]))[0] = total
+
+
+cdef void sum_short_float(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    cdef cnp.npy_intp i, j
+    cdef const char* x
+    cdef float total
+    for i in range(n[0]):
+        x = args[0] + i * strides[0]
+        total = (<const float*>x)[0]
+        for j in range(1, n[1]):
+            total = total + (<const float*>(x + j * strides[2]))[0]
+        (<float*>(args[1] + i * strides[1]))[0] = total
+
+
+cdef void put_long_inside(Kernel* kernel) noexcept:
+    """Makes the longest loop of a kernel the inner one if that is short and no element depends on the order."""
+    cdef cnp.npy_intp* inner = &kernel.lengths[0]
+    cdef int d, k, longest = 0
+    if not kernel.reorders or kernel.outer == 0 or inner[0] >= SHORT_LOOP:
+        return
+    for d in range(1, kernel.outer):
+        if kernel.around[d] > kernel.around[longest]:
+            longest = d
+    if kernel.around[longest] < 2 * inner[0]:
+        return
+    inner[0], kernel.around[longest] = kernel.around[longest], inner[0]
+    for k in range(kernel.count):
+        kernel.strides[k], kernel.steps[longest][k] = kernel.steps[longest][k], kernel.strides[k]
+
+
 # ---- from records to kernels ---------------------------------------------------------------------------------------------------
 
 @cython.final
@@ -330,9 +376,11 @@ cdef class Lowering:
     cdef list extra         # storages that kernels need between them: (shape, dtype), numbered behind the tape's
     cdef bint small          # no kernel takes long
     cdef bint fast           # the functions of FAST need not be NumPy's to the last bit
+    cdef dict constants      # by storage: the Constant that is there
+    cdef bint checks         # the kernels are right only for indices as they were recorded
 
-    def __cinit__(self, Tape tape, list extra, bint fast):
-        self.tape, self.kept, self.extra, self.small, self.fast = tape, [], extra, True, fast
+    def __cinit__(self, Tape tape, list extra, bint fast, dict constants):
+        self.tape, self.kept, self.extra, self.small, self.fast, self.constants = tape, [], extra, True, fast, constants
 
     def __dealloc__(self):
         free(self.kernels)
@@ -358,6 +406,38 @@ cdef class Lowering:
         ref.shape, ref.strides = shape, contiguous_strides(shape, ref_size(dtype))
         ref.type_number, ref.itemsize = np.dtype(dtype).num, ref_size(dtype)
         return ref
+
+    cdef Ref fixed(self, value):
+        """The Ref of an array that is the same in every replay."""
+        cdef Ref ref = Ref.__new__(Ref)
+        cdef ndarray array = np.asarray(value, order="C")
+        dtype = (<object>array).dtype
+        self.kept.append(array)
+        ref.place.kind, ref.place.address = FIXED, PyArray_BYTES(array)
+        ref.shape, ref.strides = (<object>array).shape, contiguous_strides((<object>array).shape, dtype.itemsize)
+        ref.type_number, ref.itemsize = dtype.num, dtype.itemsize
+        return ref
+
+    cdef int check(self, Ref x, ndarray expected) except -1:
+        """Adds a kernel that leaves the instruction to Python if x is no longer what it was; later kernels of it join no chain."""
+        cdef Kernel* kernel
+        if PyArray_NBYTES(expected) == 0:
+            return 0
+        self.checks = True
+        kernel = self.add()
+        kernel.checked = equal_bytes
+        self.nest(kernel, [x.like((), (), 0), self.fixed(expected).like((), (), 0)], ())
+        kernel.lengths[1] = PyArray_NBYTES(expected)
+        return 0
+
+    cdef int at_places(self, Loop loop, list operands, tuple shape) except -1:
+        """Adds a kernel that goes to places that operands tell, in order."""
+        cdef Kernel* kernel
+        if loop == NULL:
+            return 0
+        kernel = self.add()
+        kernel.loop = loop
+        return self.nest(kernel, operands, shape)
 
     cdef Ref converted(self, Ref ref, dtype):
         """A Ref in another type; None if there is no loop that converts."""
@@ -387,7 +467,6 @@ cdef class Lowering:
                 steps.append(step)
         if not lengths:
             lengths, steps = [1], [[0] * len(operands)]
-        # The longest of the last two goes inside: the rest is paid per inner loop.
         if len(lengths) > OUTER + 1:
             return 0
         kernel.count, kernel.outer = <int>len(operands), <int>len(lengths) - 1
@@ -408,7 +487,8 @@ cdef class Lowering:
         if 0 in shape:
             return 1
         kernel = self.add()
-        kernel.loop, kernel.data, kernel.elementwise, kernel.own = loop, data, True, own
+        kernel.loop, kernel.data, kernel.own, kernel.reorders = loop, data, own, own
+        kernel.elementwise = not self.checks
         return self.nest(kernel, operands, shape)
 
     cdef int ufunc(self, function, list operands, tuple shape, bint reduces=False) except -1:
@@ -482,11 +562,28 @@ cdef class Lowering:
         cdef Ref into
         if 0 in x.shape:
             return 0
+        if function is np.add and self.sum_short(x, out, axes):
+            return 1
         into = out.expanded(x.shape, axes)
         # The first elements along the axes, then the others: as NumPy does without an initial value.
         if not self.copy(x.first(axes), into.first(axes)):
             return 0
         return self.fold(function, x, into, axes)
+
+    cdef int sum_short(self, Ref x, Ref out, tuple axes) except -1:
+        """Adds the sum over a last axis of few elements; 0 if it is none."""
+        cdef Kernel* kernel
+        cdef int last = <int>len(x.shape) - 1
+        if axes != (last,) or last == 0 or x.shape[last] > SHORT_SUM or x.type_number not in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT):
+            return 0
+        kernel = self.add()
+        kernel.loop = sum_short_double if x.type_number == cnp.NPY_DOUBLE else sum_short_float
+        if not self.nest(kernel, [x.like(x.shape[:last], x.strides[:last], 0), out.like(x.shape[:last], out.strides[:last], 0)],
+                         x.shape[:last]):
+            self.count -= 1
+            return 0
+        kernel.lengths[1], kernel.strides[2], kernel.reorders = x.shape[last], x.strides[last], True
+        return 1
 
     cdef int total(self, Ref x, Ref out) except -1:
         """Adds the sum of all elements of x, float64 or float32 side by side."""
@@ -505,6 +602,8 @@ cdef class Lowering:
                 target = into.rest_of(axis, tuple([a for a in axes if a not in done and a != axis]))
                 if not self.ufunc(function, [target, rest, target], rest.shape, True):
                     return 0
+                # Whatever the order of the loops, those along the axis come to an element in order.
+                self.kernels[self.count - 1].reorders = True
             done = (*done, axis)
         return 1
 

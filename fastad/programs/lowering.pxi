@@ -2,6 +2,19 @@
 
 cdef int lower_record(Lowering to, record, int64_t slot) except -1:
     """Adds the kernels of an array instruction, whose slot is given for a scalar result; 0 if it has none."""
+    if lower_by_kind(to, record, slot):
+        return 1
+    # The other ways take longer; nothing is left of what was tried.
+    kind = type(record)
+    to.count, to.checks = 0, False
+    if (kind is Selection or kind is Assign or kind is AddAt) and record.key is not None:
+        return lower_constant_key(to, record, slot)
+    if kind is Call and type(record.outs) is int:
+        return lower_index_map(to, record, whole_ref(to.tape, record.outs, slot))
+    return 0
+
+
+cdef int lower_by_kind(Lowering to, record, int64_t slot) except -1:
     kind = type(record)
     if kind is Elementwise:
         return lower_elementwise(to, record, slot)
@@ -35,6 +48,9 @@ cdef int lower_record(Lowering to, record, int64_t slot) except -1:
         if lower is not None:
             return lower(to, record.rule.bind(record.args, record.kwargs).arguments, whole_ref(to.tape, record.outs, slot))
     return 0
+
+
+include "gathers.pxi"
 
 
 cdef object dtype_of(Ref ref):
@@ -84,6 +100,8 @@ cdef int lower_reduction(Lowering to, ufunc, Ref x, axis, Ref out) except -1:
     cdef int ndim
     if x is None or x.type_number != out.type_number:
         return 0
+    if ufunc is np.add and 0 in x.shape and dtype_of(out) is not None:
+        return lower_copy(to, 0.0, out)
     if axis is None and x.strides == contiguous_strides(x.shape, x.itemsize):
         size = 1
         for length in x.shape:
@@ -155,6 +173,11 @@ cdef int lower_guard(Lowering to, record) except -1:
 cdef int lower_tracked(Lowering to, record, Ref out) except -1:
     if record.kwargs or record.draws:
         return 0
+    if record.function is lost_elements:
+        try:
+            return lower_fixed(to, lost_elements(*constant_of(to, record.args)), out)
+        except LookupError:
+            return 0
     if type(record.function) is np.ufunc:
         return lower_ufunc(to, record.function, record.args, out)
     if record.function is converted and type(record.args[0]) is Operand:

@@ -794,11 +794,12 @@ class Program(Replayed):
     @property
     def stats(self) -> dict[str, Any]:
         """What is recorded and how it went, over all signatures: numbers, `bytes`, the names of functions that call Python in
-        a replay, and why signatures run eagerly.
+        a replay or a derivative, and why signatures run eagerly.
         """
         with self._lock:
             paths = list(self._paths.values())
         codes = [code for p in paths for code in p.codes]
+        derived = [code for path in codes for code in list(path.owner.derived.values())]
         from .listing import Stats
         return Stats(self._name, {
             "signatures": len(paths), "paths": len(codes), "recordings": sum(p.counts.recordings for p in paths),
@@ -807,7 +808,7 @@ class Program(Replayed):
             "slots": sum(code.n for code in codes), "bytes": sum(code.nbytes for code in codes),
             "scheduled": sum(code.n for code in codes if code.schedule is not None),
             "runs": sum(code.schedule.runs for code in codes if code.schedule is not None),
-            "python_calls": sorted({name for code in codes for name in code.callbacks}),
+            "python_calls": sorted({name for code in codes + derived for name in code.callbacks}),
             "eager": [p.reason for p in paths if p.reason is not None],
         })
 

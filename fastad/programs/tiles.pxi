@@ -551,10 +551,12 @@ cdef class Fusion:
             for entry in self.entries[record]:
                 if type(entry) is BoxedKernel:
                     kernels[code.counts[record]] = (<BoxedKernel>entry).kernel
+                    put_long_inside(&kernels[code.counts[record]])
                 elif not self.wants(<Growing>entry):
                     continue
                 elif (<Growing>entry).kernels == 1:
                     kernels[code.counts[record]] = (<Growing>entry).first.kernel
+                    put_long_inside(&kernels[code.counts[record]])
                     for k in range(kernels[code.counts[record]].count):
                         if kernels[code.counts[record]].places[k].kind == ARRAY:
                             self.needed.add(kernels[code.counts[record]].places[k].number)
