@@ -13,7 +13,6 @@ SUITES = {
     "chains": "bench.chains",
     "checkpoints": "bench.checkpointing",
     "mapping": "bench.mapping",
-    "mapping": "bench.mapping",
     "gradbench": "bench.gradbench.suite",
     "peers": "bench.workloads.suite",
     "scaling": "bench.scaling",

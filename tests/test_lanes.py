@@ -3,11 +3,11 @@
 import math
 
 import numpy as np
+import programs
 import pytest
 
 import fastad
 import fastad.math as fm
-import programs
 from fastad.elementals import apply
 from fastad.table import SPECIAL
 

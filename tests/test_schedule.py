@@ -4,13 +4,13 @@ import math
 import random
 import threading
 
+import branching_programs
 import numpy as np
+import programs
 import pytest
 
-import branching_programs
 import fastad
 import fastad.math as fm
-import programs
 from fastad.core import schedule
 from fastad.elementals import apply
 from fastad.table import ELEMENTARY, SPECIAL

@@ -14,7 +14,6 @@ from ..transforms import _Trace
 from .code import Code, Plain, Single, first_difference
 from .draws import RecordedGenerator, watched
 
-
 _running = threading.local()
 
 

@@ -23,7 +23,20 @@ from ..pytrees import flatten, frozen, leaf_path, unflatten
 from . import calls, revolve
 from .closures import lifted
 from .loops import (
-    FLOAT, Backward, Keeping, Loop, Runner, Step, Tangent, columns, is_smooth, layout_of, normal, smooth_among, stack, zeros_like,
+    FLOAT,
+    Backward,
+    Keeping,
+    Loop,
+    Runner,
+    Step,
+    Tangent,
+    columns,
+    is_smooth,
+    layout_of,
+    normal,
+    smooth_among,
+    stack,
+    zeros_like,
 )
 from .signature import skeleton
 

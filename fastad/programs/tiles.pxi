@@ -185,7 +185,6 @@ cdef class Member:
     cdef Element result         # None for a sum
     cdef Place target           # of a sum
     cdef bint single
-    cdef bint wanted
 
 
 @cython.final
