@@ -277,6 +277,7 @@ def test_workloads_have_the_slope_of_differences(name):
 
 
 def test_cells_that_fail_are_marked_and_the_others_stand():
+    pytest.importorskip("threadpoolctl", reason="the bench extra is not installed")
     ok, absent, late = (
         next(iter(cells.run("det", (3,), [tool], limit)))
         for tool, limit in (("plain f", 60.0), ("nothing", 60.0), ("fastad", 0.01))
