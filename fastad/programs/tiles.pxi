@@ -346,7 +346,7 @@ cdef class Fusion:
     cdef bint chaining
     cdef Py_ssize_t home      # the record whose entry it will be
     cdef readonly set needed  # storages that are read from memory
-    cdef readonly set early   # those of before the last guard, and all where Python computes
+    cdef readonly set early   # those of before the last guard
     cdef readonly set asked   # those that leave as results
     cdef int64_t last_guard   # place behind which no other path goes on
 
