@@ -7,7 +7,6 @@ instructions, and the scalar function of `fastad.math`. Files are written only w
 import ast
 
 from . import CONSTANTS, ELEMENTARY, OPERANDS, SPECIAL
-from .lanes import rows_text
 
 # Opcodes below this are the tape's own (see core/tape.pxd); the elementary rows follow in the order of the table.
 FIRST_OPCODE = 32
@@ -379,6 +378,7 @@ def write_all(folder):
     folder.mkdir(exist_ok=True)
     (folder / "__init__.pxd").touch()
     (folder / "__init__.py").touch()
+    from .lanes import rows_text          # it reads C that is not where fastad is installed
     texts = {"opcodes.pxd": opcodes_text(), "kernels.pxd": kernels_text(), "sweeps.pxi": sweeps_text(),
              "value.pxi": value_text(), "recording.pxi": recording_text(), "special.pxi": special_text(),
               "math.pxi": math_text(), "blocks.pxi": blocks_text(), "loops.pxi": loops_text(),
