@@ -668,7 +668,7 @@ cdef class Workspace:
             self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
         for number, array in self.lent.items():
             self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
-        if first:
+        if first and (code.given or self.given):
             self.make_results(code)
         first = code.place(first)
         memcpy(self.v + first, code.c.v + first, (code.c.n - first) * sizeof(double))
@@ -695,12 +695,13 @@ cdef class Workspace:
 
     cdef int take_back(self) except -1:
         """Ends a replay: nothing of the caller's is kept."""
+        if not self.lent and not self.given:
+            return 0
         for number in self.lent:
             self.data[<Py_ssize_t>number] = self.aligned + self.code.offsets[<Py_ssize_t>number]
         for number in self.given:
             self.data[<Py_ssize_t>number] = self.aligned + self.code.offsets[<Py_ssize_t>number]
-        if self.lent or self.given:
-            self.lent, self.given = {}, {}
+        self.lent, self.given = {}, {}
         return 0
 
     cdef ndarray whole(self, int32_t number):

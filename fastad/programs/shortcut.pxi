@@ -23,6 +23,7 @@ cdef class Shortcut:
     """
 
     cdef readonly object paths
+    cdef list entries              # of what the function has captured
     cdef readonly Code code        # the path
     cdef Code target               # the path with what comes behind it
     cdef tuple layouts             # of each argument: float, (shape, dtype) of an array, or a Node
@@ -38,7 +39,7 @@ cdef class Shortcut:
         self.paths, self.code, self.target = paths, code, target
         self.gradient, self.with_value = kind != "value", kind == "value_and_grad"
         self.chosen, self.inputs, self.counts = chosen, list(inputs), paths.counts
-        self.contents = paths.captures.contents
+        self.entries, self.contents = paths.captures.entries, paths.captures.contents
         self.version = self.contents.version
         left = [(<Operand>x).layout if type(x) is Operand else float for x in code.inputs]
         self.layouts = tuple([layout_like(arg, left) for arg in args])
@@ -57,7 +58,7 @@ cdef class Shortcut:
         for k in range(len(args)):
             if not matches(self.layouts[k], args[k], leaves):
                 return NotImplemented
-        if not same_captures(<list>self.paths.captures.entries) or (target.live and not target.live_arrays()):
+        if not same_captures(self.entries) or (target.live and not target.live_arrays()):
             return NotImplemented
         if self.version != self.contents.version or not self.contents.unchanged():
             return NotImplemented
