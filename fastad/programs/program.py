@@ -166,6 +166,9 @@ class Paths:
                 with scalar.Suspended():
                     found = derive(code, kind, differentiated, values)
             except Exception as error:
+                if self.f is None and isinstance(error, (AttributeError, LookupError)):
+                    # Only what is in the file can lead there.
+                    raise FormatError(f"the program can not be used: a derivative of it can not be computed ({error})") from error
                 if self.f is None:
                     raise
                 # The eager transform decides whether that is the user's error.
