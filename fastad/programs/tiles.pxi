@@ -708,7 +708,7 @@ cdef class Emission:
         slots = self.place(members)
         chain.width = max(<int64_t>NARROWEST, min(<int64_t>WIDEST, TILE_BYTES // (8 * max(slots, <int64_t>1)) // NARROWEST * NARROWEST))
         chain.width = min(chain.width, (chain.n + 7) // 8 * 8)
-        chain.buffer = self.fusion.code.tile_buffer(slots * chain.width * 8)
+        chain.buffer = self.fusion.code.tile_buffer(slots * bytes_between(chain))
         for element in self.loads:
             self.add_load(chain, element)
         for member in members:
@@ -751,7 +751,7 @@ cdef class Emission:
         step.strides[k] = 0 if element.at.kind == UNIFORM else element.at.size
         if element.at.kind == IN_TILE or element in self.loads:
             step.arguments[k].kind = IN_TILE
-            step.arguments[k].slot = element.at.slot * chain.width * 8
+            step.arguments[k].slot = element.at.slot * bytes_between(chain)
         return 0
 
     cdef Step* next_step(self, Chain* chain) noexcept:
@@ -792,6 +792,11 @@ cdef class Emission:
         step.arguments[1].place.kind, step.arguments[1].place.number, step.arguments[1].place.offset = ARRAY, number, offset
         step.strides[1] = element.at.size
         return 0
+
+
+cdef inline int64_t bytes_between(const Chain* chain) noexcept:
+    """From one value of a tile to the next: a cache line more than it needs, so that they do not all fall on the same few places of the cache."""
+    return 8 * chain.width + ALIGNMENT
 
 
 cdef Loop copy_loop(int size) noexcept:
