@@ -24,7 +24,7 @@ from . import calls
 from .captures import Captures
 from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, first_difference, outcome_recorded, values_noted
 from .draws import Streams
-from .recording import derive, note_lines, record_path
+from .recording import derive, made_by_the_function, note_lines, record_path
 from .signature import Arguments
 
 MAX_INSTANCES = 64       # of a class whose method is a program, for which paths are kept
@@ -267,8 +267,9 @@ class Paths:
         if counted:
             self.miss()
         captured = self.captured()
-        if any(known.iterator is not None for known in captured):
-            self.give_up("it has captured an iterator, which gives something else each time")
+        for known in captured:
+            if known.unrepeatable is not None:
+                self.give_up(known.unrepeatable)
         if self.reason is not None:
             raise _RunEagerly
         streams = Streams(*captured, everywhere=not (arguments.plain and all(known.closed for known in captured)))
@@ -287,6 +288,11 @@ class Paths:
         if frozen is not None:
             self.give_up(f"it draws random numbers from {frozen}, which a replay can not; use a numpy.random.Generator that is "
                          "an argument, a variable or an attribute")
+            raise _RunEagerly
+        made = made_by_the_function(code, arguments, captured)
+        if made is not None:
+            self.give_up(f"its result holds an object that it made, of type {type(made).__name__}, which a replay can not make again; "
+                         "return numbers, arrays, and nestings of them")
             raise _RunEagerly
         if not all([known.contents.unchanged() for known in captured]):
             self.give_up("it writes into an array that it has captured, which a replay would not")
@@ -1133,6 +1139,9 @@ def record(f: Callable[..., Any] | None = None, *example_args: Any, fast_math: b
     """
     if f is None:
         return functools.partial(record, fast_math=fast_math)
+    if not callable(f):
+        raise TypeError(f"record needs a function, not {type(f).__name__}"
+                        + ("; put @classmethod above @fastad.record" if isinstance(f, classmethod) else ""))
     program = Program(f, fast_math)
     if example_args:
         program._prepare(example_args)

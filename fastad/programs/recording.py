@@ -1,6 +1,10 @@
 """Recording a path: the function is run once on active values, and what it did becomes a Code."""
 
+import datetime
+import enum
+import numbers
 import threading
+import types
 
 import numpy as np
 
@@ -54,9 +58,9 @@ def note_lines(code, f, arguments, captures):
 
     `arguments` are those of any call of the signature. Lines are known as far as f does the same again.
     """
-    numbers = code.tape.value
+    recorded = code.tape.value
     try:
-        again = record_path(f, arguments.with_leaves([float(numbers[slot]) for slot in code.inputs]), captures)
+        again = record_path(f, arguments.with_leaves([float(recorded[slot]) for slot in code.inputs]), captures)
     except Exception:
         # It may have side effects, or have changed: a path without lines is still right.
         code.tape.note_places()
@@ -95,6 +99,20 @@ def handle_of(leaf):
     if isinstance(leaf, np.ndarray) and type(leaf) is np.ndarray and leaf.dtype.kind in "biufc":
         return active.result_operand(active.plain_operand(leaf))
     return Plain(leaf)
+
+
+_IMMUTABLE = (numbers.Number, str, bytes, bool, type(None), np.generic, np.dtype, type, enum.Enum, range, slice, frozenset,
+              datetime.date, datetime.time, datetime.timedelta, types.ModuleType, types.BuiltinFunctionType)
+
+
+def made_by_the_function(code, arguments, captured):
+    """An object among the results of a path that was neither passed nor captured and can change; None if there is none."""
+    for output in code.outputs:
+        x = output.value if type(output) is Plain else None
+        if not isinstance(x, _IMMUTABLE) and not any(x is kept for kept in arguments.kept) \
+                and not any(known.holds(x) for known in captured):
+            return x
+    return None
 
 
 def derive(code, kind, differentiated, values=None):

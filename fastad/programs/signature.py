@@ -114,6 +114,8 @@ def _outline(tree):
 
 def orders(tree):
     """The keys of all dicts of a tree as they come, which optree's structures leave out."""
+    if isinstance(tree, (float, np.ndarray)):
+        return None
     if isinstance(tree, dict):
         return (tuple(tree), *map(orders, tree.values()))
     if isinstance(tree, (list, tuple)):
