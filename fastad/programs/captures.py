@@ -6,14 +6,18 @@ and sets, at any depth; libraries are left out. The elements of arrays are compa
 active arithmetic are read live, but plain work may have made a number or a decision of them.
 """
 
+import array
 import collections
 import collections.abc
+import contextvars
 import functools
 import io
 import operator
 import random
 import sys
+import threading
 import types
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -21,7 +25,7 @@ import numpy as np
 
 from ..errors import is_library_file
 from .code import Contents
-from .names import MISSING, NUMBERS, cell_contents, draws_nothing, is_closed, logged_and_read, names_of, unrepeatable
+from .names import MISSING, NUMBERS, cell_contents, draws_nothing, is_closed, logged_and_read, names_of, reads_classes, unrepeatable
 
 _LIMIT = 20000         # names and entries looked at; what is beyond is not watched
 _STREAMS = (np.random.Generator, np.random.RandomState, random.Random)
@@ -48,11 +52,13 @@ class Captures:
         self._arrays: list[np.ndarray[Any, Any]] = []
         self._logs: dict[int, Any] = {}             # lists that the code adds to by name
         self._read: dict[int, Any] = {}             # lists that it does something else with
+        self._by_class = False                      # whether it may read attributes of classes that it does not name
         self._count = 0
         for argument in arguments:
-            self._visit_contents(argument, True)
+            self._visit_object(argument)
         if f is not None:
             self._visit_callable(f)
+        self._visit_classes()
         self.contents = Contents(self._arrays)      # their elements
         self.closed = self.closed and self._count < _LIMIT
 
@@ -157,6 +163,7 @@ class Captures:
             kind, name, attributes = one.kind, one.name, one.attributes
             value = bound if name == first and kind in ("local", "cell") else one.root(names, cells)
             added, read = logged_and_read(one, value)
+            self._by_class = self._by_class or reads_classes(one)
             self._logs[id(added)] = added
             self._read[id(read)] = read
             if kind == "global":
@@ -202,6 +209,15 @@ class Captures:
                     self._note(base, name, value)
                     self._visit_contents(value, True)
 
+    def _visit_classes(self):
+        """Follows the classes of all objects, where code reads attributes by other ways than `object.name`."""
+        seen = 0
+        while self._by_class and seen < len(self._kept):
+            value = self._kept[seen]
+            seen += 1
+            if _is_data(value):
+                self._visit_class(type(value))
+
     def _visit_contents(self, value, replaced=False):
         """Follows the entries of a container and the attributes of an object of the user's.
 
@@ -219,6 +235,8 @@ class Captures:
                 self._arrays.append(value)
             else:
                 self._note_contents(value)
+            if type(value) is not np.ndarray:           # the mask of a masked array
+                self._visit_contents(getattr(value, "__dict__", None))
             return
         if isinstance(value, functools.partial):
             for part in (*value.args, *value.keywords.values()):
@@ -228,16 +246,25 @@ class Captures:
             self._visit_contents(value.__self__)
         elif isinstance(value, types.MethodType):
             self._visit_contents(value.__self__)
-        elif isinstance(value, (dict, list, collections.deque)):
+        elif isinstance(value, (dict, types.MappingProxyType, list, collections.deque)):
             self._note_contents(value)
-            for key, entry in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            for key, entry in list(enumerate(value) if isinstance(value, (list, collections.deque)) else value.items()):
                 self._note_generator(value, ("item", key), entry)
                 self._visit_entry(entry)
         elif isinstance(value, (tuple, frozenset)):
             for entry in value:
                 self._visit_entry(entry, False)
-        elif isinstance(value, set):
+        elif isinstance(value, (set, bytearray, memoryview, array.array)):
             self._note_contents(value)
+        elif isinstance(value, (type({}.keys()), type({}.values()), type({}.items()))):
+            self._visit_contents(value.mapping)
+        elif isinstance(value, (contextvars.ContextVar, weakref.ref)):
+            self._note(_Present(value), ("item", None), _Present(value)[None])
+            self._visit_object(_Present(value)[None])
+        elif isinstance(value, threading.local):
+            for name, found in vars(value).items():
+                self._note(value, name, found)
+                self._visit_entry(found)
         elif isinstance(value, collections.abc.Iterator) and not isinstance(value, io.IOBase):
             self.unrepeatable = "it has captured an iterator, which gives something else each time"
         elif _is_data(value):
@@ -251,6 +278,8 @@ class Captures:
                         if found is not MISSING:
                             self._note(value, name, found)
                             self._visit_entry(found)
+                    elif isinstance(member, types.FunctionType) and name.startswith("__") and name not in ("__init__", "__new__"):
+                        self._visit_callable(member, value)                 # what operators call
 
     def _visit_entry(self, entry, replaced=True):
         self._visit_contents(entry, replaced)
@@ -290,13 +319,41 @@ class Captures:
                         self._visit_callable(value.fget, holder)
                 elif isinstance(value, types.MemberDescriptorType):
                     self._visit_attributes(getattr(holder, name, MISSING), rest)
+                elif _is_data(value) and hasattr(type(value), "__get__"):
+                    self._visit_contents(value)
+                    self._visit_class(type(value))
                 elif _is_data_type(kind) and getattr(kind, name, MISSING) is value:
                     self._visit_value(kind, name, value, rest)
                 return
+        if isinstance(holder, type):
+            self._visit_attributes_of_type(holder, type(holder), name)
+        else:
+            self._visit_attributes_of_type(holder, type(holder), "__getattr__")
+
+    def _visit_attributes_of_type(self, holder, kind, name):
+        """Follows what a metaclass has for a class, or `__getattr__` of a class for its instances."""
+        for base in kind.__mro__:
+            found = base.__dict__.get(name)
+            found = found.fget if isinstance(found, property) else found
+            if isinstance(found, types.FunctionType):
+                self._visit_callable(found, holder)
+                return
+
+
+class _Present:
+    """What a context variable or a weak reference stands for now, as an entry."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, place):
+        self.place = place
+
+    def __getitem__(self, _):
+        return self.place() if isinstance(self.place, weakref.ref) else self.place.get(MISSING)
 
 
 class _Contents:
-    """What a list, deque, dict, set or array of no numbers held: self[...] is whether it still does."""
+    """What a list, deque, dict, set, buffer or array of no numbers held: self[...] is whether it still does."""
 
     __slots__ = ("container", "held", "keys")
 
@@ -306,20 +363,21 @@ class _Contents:
 
     def _take(self):
         container = self.container
-        self.keys = list(container) if isinstance(container, dict) else None
-        self.held = list(container.values()) if isinstance(container, dict) else \
+        is_dict = isinstance(container, _DICTS)
+        self.keys = list(container) if is_dict else None
+        self.held = list(container.values()) if is_dict else \
             frozenset(container) if isinstance(container, set) else \
-            _elements(container) if isinstance(container, np.ndarray) else list(container)
+            _elements(container) if isinstance(container, _BUFFERS) else list(container)
 
     def __getitem__(self, _):
         container, held = self.container, self.held
-        if isinstance(container, np.ndarray):
+        if isinstance(container, _BUFFERS):
             container = _elements(container)
         if len(container) != len(held):
             return False
         if isinstance(container, set):
             return container == held
-        if isinstance(container, dict):
+        if isinstance(container, _DICTS):
             if not all(map(operator.is_, container, self.keys)) and list(container) != self.keys:
                 return False
             container = container.values()
@@ -333,8 +391,14 @@ class _Contents:
             self._take()
 
 
-def _elements(array):
-    return array.ravel().tolist() if array.dtype.hasobject else [array.tobytes()]
+_DICTS = (dict, types.MappingProxyType)
+_BUFFERS = (np.ndarray, bytearray, memoryview, array.array)
+
+
+def _elements(buffer):
+    if isinstance(buffer, np.ndarray) and buffer.dtype.hasobject:
+        return buffer.ravel().tolist()
+    return [bytes(buffer) if isinstance(buffer, bytearray) else buffer.tobytes()]
 
 
 def _same_number(x, y):
@@ -372,9 +436,13 @@ def _is_library_module(module):
         is_library_file(file) or "site-packages" in file or module.__name__.partition(".")[0] in sys.stdlib_module_names)
 
 
+# Library classes that do nothing but hold what the user gave them.
+_HOLDERS = ("types.SimpleNamespace", "argparse.Namespace", "collections.UserDict", "collections.UserList", "collections.ChainMap")
+
+
 def _is_data_type(kind):
     """Whether a class is the user's, or one that does nothing but hold attributes."""
-    if kind is types.SimpleNamespace:
+    if f"{kind.__module__}.{kind.__qualname__}" in _HOLDERS:
         return True
     if kind.__module__ in ("builtins", "typing", "abc") or not kind.__flags__ & (1 << 9):      # a type of C's
         return False

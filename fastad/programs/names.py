@@ -7,16 +7,11 @@ each time.
 
 import builtins
 import collections
-import datetime
 import dis
 import functools
-import os
-import random
-import secrets
+import importlib
 import sys
-import time
 import types
-import uuid
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +35,8 @@ class Name(NamedTuple):
         if self.kind == "global":
             return names.get(self.name, getattr(builtins, self.name, MISSING))
         if self.kind == "import":
+            if any(self.name == module for module, _ in (*_CLOCKS, *_ENTROPY)):
+                return importlib.import_module(self.name)
             return sys.modules.get(self.name, MISSING)
         return cell_contents(cells[self.name]) if self.kind == "cell" and self.name in cells else MISSING
 
@@ -60,7 +57,7 @@ _ROOTS = {
 
 @functools.lru_cache(1024)
 def names_of(code: types.CodeType) -> list[Name]:
-    """All names that a code object reads, but not those that functions inside it do."""
+    """All names that a code object reads, each once, but not those that functions inside it do."""
     found: list[Name] = []
     imported: dict[str, Name] = {}           # what local names were bound to by an import
     name: Name | None = None
@@ -90,23 +87,26 @@ def names_of(code: types.CodeType) -> list[Name]:
         before = op
     if name is not None:
         found.append(name)
-    return found
+    return list(dict.fromkeys(found))
 
 
 # ---- what gives something else each time -------------------------------------------------------------------------------
 
-def _members(module, names):
-    """Those of these functions that a module has on this system."""
-    return {getattr(module, name) for name in names.split() if hasattr(module, name)}
-
-
-_CLOCKS = _members(time, "time time_ns monotonic monotonic_ns perf_counter perf_counter_ns process_time process_time_ns thread_time "
-                         "thread_time_ns clock_gettime clock_gettime_ns localtime gmtime ctime strftime") \
-    | _members(datetime.datetime, "now utcnow today") | _members(datetime.date, "today")
-_ENTROPY = _members(os, "urandom getrandom") | _members(uuid, "uuid1 uuid4") | _members(random, "SystemRandom") \
-    | _members(secrets, "choice randbelow randbits token_bytes token_hex token_urlsafe")
-_GENERATORS = _members(np.random, "default_rng RandomState SeedSequence PCG64 PCG64DXSM MT19937 Philox SFC64") \
-    | _members(random, "Random")
+# By module: functions, or types that are called.
+_CLOCKS = (
+    ("time", "time time_ns monotonic monotonic_ns perf_counter perf_counter_ns process_time process_time_ns thread_time "
+             "thread_time_ns clock_gettime clock_gettime_ns localtime gmtime ctime strftime"),
+    ("datetime", "datetime.now datetime.utcnow datetime.today date.today"),
+)
+_ENTROPY = (
+    ("os", "urandom getrandom"), ("uuid", "uuid1 uuid4"), ("random", "SystemRandom"),
+    ("secrets", "choice randbelow randbits token_bytes token_hex token_urlsafe"),
+)
+_GENERATORS = (
+    ("numpy.random", "default_rng RandomState SeedSequence PCG64 PCG64DXSM MT19937 Philox SFC64"), ("random", "Random"),
+)
+_READING = (("builtins", "open input"), ("numpy", "load loadtxt genfromtxt fromfile memmap"))
+_LOOKING_UP = (("builtins", "eval exec globals"),)
 
 
 def unrepeatable(name: Name, names: dict[str, Any], cells: dict[str, Any]) -> str | None:
@@ -116,21 +116,47 @@ def unrepeatable(name: Name, names: dict[str, Any], cells: dict[str, Any]) -> st
         if not isinstance(value, (types.ModuleType, type)):
             break
         value = getattr(value, attribute, MISSING)
+    if not callable(value):
+        return None
     text = ".".join((name.name, *name.attributes))
+    if _is_one_of(value, _READING):
+        return f"it reads a file, or asks for input ({text}); pass what it finds as an argument"
     if _is_one_of(value, _CLOCKS):
         return f"it reads a clock ({text}); pass the time as an argument"
     if _is_one_of(value, _ENTROPY):
         return f"it asks the system for random numbers ({text}), which a replay can not"
-    if value is builtins.input:
-        return "it asks for input"
+    if _is_one_of(value, _LOOKING_UP):
+        return f"it looks names up while it runs ({text}), which can not be followed"
     if name.bare_call and _is_one_of(value, _GENERATORS):
         return f"it makes a generator without a seed ({text}()), which a replay can not; give it a seed, or pass it as an argument"
     return None
 
 
-def _is_one_of(value, functions):
+def _is_one_of(value, table):
+    """Whether a value is one of the functions of a table; modules that are not imported hold none."""
+    found = _functions(table, tuple([module in sys.modules for module, _ in table]))
     # A method of a class, like datetime.now, is another object each time that it is looked up.
-    return any(value is f for f in functions) or isinstance(value, types.BuiltinFunctionType) and value in functions
+    return id(value) in found or isinstance(value, types.BuiltinFunctionType) and value in found.values()
+
+
+@functools.cache
+def _functions(table, imported):
+    """By id, the functions of a table that the modules which are imported hold on this system."""
+    found = {}
+    for (module, names), is_there in zip(table, imported):
+        for name in names.split() if is_there else ():
+            *path, last = name.split(".")
+            holder = functools.reduce(getattr, path, sys.modules[module])
+            if hasattr(holder, last):
+                f = getattr(holder, last)
+                found[id(f)] = f
+    return found
+
+
+def reads_classes(name: Name) -> bool:
+    """Whether code that reads this name can read attributes of classes by other ways than `object.name`."""
+    return name.kind == "global" and name.name in ("super", "type", "getattr", "hasattr", "vars", "dir") \
+        or any(x in ("__class__", "__dict__", "__getattribute__") for x in name.attributes)
 
 
 # ---- what draws no random numbers --------------------------------------------------------------------------------------
