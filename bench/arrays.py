@@ -11,7 +11,6 @@ import sys
 from types import SimpleNamespace
 
 import numpy as np
-from rich.console import Console
 
 import fastad
 from bench import peers, report, timing
@@ -353,25 +352,15 @@ LONG_FIGURES = (FIGURES[3], roll, memory)
 
 def run(options, console):
     """Prints the table of the figures, shorter with `options.quick`; returns whether every bound is met."""
-    console.width = max(console.width, 110)
     rows = []
     gc.freeze()
-    missing = [name for name in ("PyTorch", "JAX", "autograd") if peers.find(name) is None]
-    if missing:
-        console.print(f"not installed, so left out: {', '.join(missing)}")
+    report.print_missing(console, peers.missing("PyTorch", "JAX", "autograd"))
     with peers.one_thread():
         for figure in FIGURES:
             if not (options.quick and figure in LONG_FIGURES):
                 rows += figure()
-    met = report.print_table(console, "Arrays", rows)
-    console.print(report.stamp_line(), soft_wrap=True)
-    return met
-
-
-def main():
-    """Prints the table of all figures and the machine stamp; returns 0 where every bound is met, else 1."""
-    return 0 if run(SimpleNamespace(quick=False), Console()) else 1
+    return report.print_stamped(console, "Arrays", rows)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report.status_of(run))

@@ -8,10 +8,8 @@ import functools
 import gc
 import os
 import sys
-from types import SimpleNamespace
 
 import numpy as np
-from rich.console import Console
 
 import fastad
 from bench import arrays, peers, report, timing
@@ -110,7 +108,6 @@ FIGURES = (*(functools.partial(fifty_replayed, n) for n in SIZES), memory)
 
 def run(options, console):
     """Prints the table of the figures, shorter with `options.quick`; returns whether every bound is met."""
-    console.width = max(console.width, 110)
     rows = []
     gc.freeze()
     # Before anything keeps the libraries to one thread.
@@ -119,15 +116,8 @@ def run(options, console):
         for figure in FIGURES:
             if not (options.quick and figure is FIGURES[3]):
                 rows += figure()
-    met = report.print_table(console, "Arrays replayed", rows)
-    console.print(report.stamp_line(), soft_wrap=True)
-    return met
-
-
-def main():
-    """Prints the table of all figures and the machine stamp; returns 0 where every bound is met, else 1."""
-    return 0 if run(SimpleNamespace(quick=False), Console()) else 1
+    return report.print_stamped(console, "Arrays replayed", rows)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report.status_of(run))

@@ -7,7 +7,6 @@ every step on one tape, and as a loop of `fastad.scan` with binomial checkpointi
 import sys
 
 import numpy as np
-from rich.console import Console
 
 import fastad
 import fastad.math
@@ -115,18 +114,10 @@ def seconds(way="scan", rounds=3):
 
 def run(options, console):
     """Prints the table of the figures; returns whether all meet their bounds."""
-    console.width = max(console.width, 110)
     check()
     rows = [row for way in ("scan", "blocks") for figure in (memory, seconds) for row in figure(way)]
-    met = report.print_table(console, "Checkpoints", rows)
-    console.print(report.stamp_line(), soft_wrap=True)
-    return met
-
-
-def main():
-    """Prints the table of all figures and the machine stamp; returns 0 where every bound is met, else 1."""
-    return 0 if run(None, Console()) else 1
+    return report.print_stamped(console, "Checkpoints", rows)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report.status_of(run))

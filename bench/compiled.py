@@ -12,11 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import types
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 import fastad
 import fastad.math
@@ -250,23 +248,14 @@ FIGURES = (functools.partial(network_rows, SMALL), functools.partial(network_row
 
 def run(options, console):
     """Prints the table of the figures, a shorter chain with `options.quick`; returns whether all meet their bounds."""
-    console.width = max(console.width, 110)
     rows = []
     with peers.one_thread():
         for figure in FIGURES:
             rows += figure(CHAIN // 40) if options.quick and figure is chain_rows else figure()
-    left_out = [("CasADi", casadi_network(*layers_of(2)) is None), ("C, for want of a compiler", compiled_c() is None)]
-    if any(missing for _, missing in left_out):
-        console.print(f"left out: {', '.join(name for name, missing in left_out if missing)}")
-    met = report.print_table(console, "Compiled programs", rows)
-    console.print(report.stamp_line(), soft_wrap=True)
-    return met
-
-
-def main():
-    """Prints the table of all figures and the machine stamp; returns 0 where every bound is met, else 1."""
-    return 0 if run(types.SimpleNamespace(quick=False, steps=None), Console()) else 1
+    missing = [("CasADi", casadi_network(*layers_of(2)) is None), ("a C compiler", compiled_c() is None)]
+    report.print_missing(console, [name for name, absent in missing if absent])
+    return report.print_stamped(console, "Compiled programs", rows)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report.status_of(run))

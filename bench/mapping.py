@@ -7,7 +7,6 @@ import functools
 import sys
 
 import numpy as np
-from rich.console import Console
 
 import fastad
 import fastad.math as fm
@@ -106,16 +105,8 @@ FIGURES = (many_points, newton)
 
 def run(options, console):
     """Prints the table of the figures; returns whether every bound is met."""
-    met = report.print_table(console, "F.map", [row for figure in FIGURES for row in figure()])
-    console.print(report.stamp_line(2), soft_wrap=True)
-    return met
-
-
-def main():
-    """Prints the table of all figures and the machine stamp; returns 0 where every bound is met, else 1."""
-    met = run(None, Console(width=110))
-    return 0 if met else 1
+    return report.print_stamped(console, "F.map", [row for figure in FIGURES for row in figure()], threads=2)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report.status_of(run))

@@ -164,6 +164,11 @@ def find(name):
         return None
 
 
+def missing(*names):
+    """Returns those of these names whose libraries are not installed."""
+    return [name for name in names if find(name) is None]
+
+
 def on_namespace(function, namespace, name="np"):
     """Returns a copy of a function of ours, with bytecode of its own, whose global `name` is another namespace."""
     scope = {**function.__globals__, name: namespace}

@@ -14,7 +14,6 @@ import time
 import types
 
 import numpy as np
-from rich.console import Console
 
 import fastad
 import fastad.math
@@ -427,7 +426,6 @@ CHECKS = (check_rosenbrock, check_loop, check_orbit, check_decisions, check_root
 
 def run(options, console):
     """Prints the table of the figures, training shorter with `options.quick`; returns whether all meet their bounds."""
-    console.width = max(console.width, 110)
     steps = options.steps or (QUICK_NAME_STEPS if options.quick else NAME_STEPS)
     rows = []
     # The pure class should not pay for the collector's walks through the modules imported here.
@@ -435,18 +433,9 @@ def run(options, console):
     with peers.one_thread():
         for figure in FIGURES:
             rows += figure(steps) if figure is training_step else figure()
-    missing = [name for name in ("PyTorch", "JAX", "autograd") if peers.find(name) is None]
-    if missing:
-        console.print(f"not installed, so left out: {', '.join(missing)}")
-    met = report.print_table(console, "Programs", rows)
-    console.print(report.stamp_line(), soft_wrap=True)
-    return met
-
-
-def main():
-    """Prints the table of all figures and the machine stamp; returns 0 where every bound is met, else 1."""
-    return 0 if run(types.SimpleNamespace(quick=False, steps=None), Console()) else 1
+    report.print_missing(console, peers.missing("PyTorch", "JAX", "autograd"))
+    return report.print_stamped(console, "Programs", rows)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report.status_of(run))

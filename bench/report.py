@@ -4,8 +4,10 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+from rich.console import Console
 from rich.table import Table
 
 import fastad
@@ -63,6 +65,25 @@ def print_table(console, title, rows):
         table.add_row(row.name, quantity(row.measured, row.unit), row.bound, verdict)
     console.print(table)
     return all(row.met for row in rows)
+
+
+def print_stamped(console, title, rows, threads=1):
+    """Prints the rows as a table and the machine stamp under it; returns whether every bound is met."""
+    console.width = max(console.width, 110)
+    met = print_table(console, title, rows)
+    console.print(stamp_line(threads), soft_wrap=True)
+    return met
+
+
+def print_missing(console, missing):
+    """Prints the names of what is not installed, so that its figures are left out; nothing where nothing is missing."""
+    if missing:
+        console.print(f"not installed, so left out: {', '.join(missing)}")
+
+
+def status_of(run):
+    """Runs a suite by itself, none of it left out; returns the exit status: 0 where every bound is met, else 1."""
+    return 0 if run(SimpleNamespace(quick=False, steps=None), Console()) else 1
 
 
 def save_figure(figure, folder, name):

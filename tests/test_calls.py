@@ -1,16 +1,14 @@
 """Programs inside traces are one call instruction, with the values and derivatives of the function that was recorded."""
 
-import threading
-
 import numpy as np
 import pytest
+from nested_results import V, branching, close, close_derivatives, long
+from threaded import in_threads
 
 import fastad
-from fastad import math
 from fastad.programs import calls
 
 POINTS = (2.0, -1.3, 0.5, -0.2)
-V = np.array([0.3, -0.8, 1.2])
 
 
 @pytest.fixture(autouse=True)
@@ -18,21 +16,9 @@ def every_program_is_called(monkeypatch):
     monkeypatch.setattr(calls, "SHORT", 0)
 
 
-def branching(x):
-    return math.sin(x) * x ** 3 if x > 0 else x ** 2 * math.cos(x)
-
-
 def arrays(p, k=2.0):
     h = np.tanh(p["v"] * k) + np.sin(p["v"] @ p["v"])
     return {"sum": np.sum(h * h) * p["a"], "h": h[::-1] * p["a"], "count": 3}
-
-
-def close(found, wanted, tolerance=1e-10):
-    found, wanted = fastad.pytrees.flatten(found)[0], fastad.pytrees.flatten(wanted)[0]
-    assert len(found) == len(wanted)
-    for x, y in zip(found, wanted):
-        assert np.shape(x) == np.shape(y)
-        np.testing.assert_allclose(x, y, tolerance, tolerance)
 
 
 # ---- values and derivatives ------------------------------------------------------------------------------------------------------
@@ -79,12 +65,7 @@ def test_arrays_in_nestings(recorded):
     if recorded:
         g = fastad.record(g)
     for scale in (1.0, 0.5):
-        v = V * scale
-        close(g(v, 0.7), f(v, 0.7))
-        close(fastad.grad(g, (0, 1))(v, 0.7), fastad.grad(f, (0, 1))(v, 0.7))
-        close(fastad.hessian(g)(v, 0.7), fastad.hessian(f)(v, 0.7))
-        close(fastad.jvp(g, (v, 0.7), (V, 1.0)), fastad.jvp(f, (v, 0.7), (V, 1.0)))
-        close(fastad.jacobian(fastad.hessian(g))(v, 0.7), fastad.jacobian(fastad.hessian(f))(v, 0.7))
+        close_derivatives(g, f, V * scale, 0.7)
 
 
 def test_single_precision_and_whole_numbers():
@@ -141,12 +122,6 @@ def test_recursion():
 
 
 # ---- one instruction -------------------------------------------------------------------------------------------------------------
-
-def long(x):
-    for _ in range(3000):
-        x = x * 0.999 + 0.001 * math.sin(x)
-    return x
-
 
 def test_long_programs_are_one_instruction_and_short_ones_are_not(monkeypatch):
     monkeypatch.undo()
@@ -305,17 +280,9 @@ def test_a_file_does_not_hold_calls(tmp_path):
 def test_threads():
     F = fastad.record(branching)
     outer = fastad.record(lambda x: F(x) * x)
-    wrong = []
 
     def work(seed):
         for x in np.random.default_rng(seed).uniform(-2, 2, 100).tolist():
             wanted = fastad.grad(lambda y: branching(y) * y)(x)
-            for found in (outer.grad(x), fastad.grad(lambda y: F(y) * y)(x)):
-                if abs(found - wanted) > 1e-9:
-                    wrong.append((x, found, wanted))
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+            close((outer.grad(x), fastad.grad(lambda y: F(y) * y)(x)), (wanted, wanted))
+    in_threads(4, work)

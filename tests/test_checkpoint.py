@@ -1,35 +1,21 @@
 """Checkpoints: the values and derivatives of the function without them, in less memory."""
 
 import functools
-import threading
 import types
 
 import jax
 import numpy as np
 import pytest
+from nested_results import V, branching, close, close_derivatives, long
+from threaded import in_threads
 
 import fastad
-from fastad import math
 from fastad.programs import revolve
-
-V = np.array([0.3, -0.8, 1.2])
-
-
-def inner(x):
-    return math.sin(x) * x ** 3 if x > 0 else x ** 2 * math.cos(x)
 
 
 def block(p, k=2.0):
     h = np.tanh(p["v"] * k) + np.sin(p["v"] @ p["v"])
     return {"v": h[::-1] * p["v"], "n": 3}, np.sum(h)
-
-
-def close(found, wanted, tolerance=1e-10):
-    found, wanted = fastad.pytrees.flatten(found)[0], fastad.pytrees.flatten(wanted)[0]
-    assert len(found) == len(wanted)
-    for x, y in zip(found, wanted):
-        assert np.shape(x) == np.shape(y)
-        np.testing.assert_allclose(x, y, tolerance, tolerance)
 
 
 def not_wrapped(f):
@@ -38,8 +24,8 @@ def not_wrapped(f):
 
 def nested(wrap):
     def outer(x):
-        return wrap(inner)(x * 0.5) * x
-    return lambda x: wrap(outer)(x) + wrap(wrap(inner))(x)
+        return wrap(branching)(x * 0.5) * x
+    return lambda x: wrap(outer)(x) + wrap(wrap(branching))(x)
 
 
 def captures(wrap):
@@ -68,12 +54,12 @@ def shares_a_helper(wrap):
 
 SCALARS = {
     "a shared helper": shares_a_helper,
-    "once": lambda wrap: lambda x: wrap(inner)(x) * x,
-    "twice": lambda wrap: lambda x: wrap(inner)(wrap(inner)(x)),
+    "once": lambda wrap: lambda x: wrap(branching)(x) * x,
+    "twice": lambda wrap: lambda x: wrap(branching)(wrap(branching)(x)),
     "nested": nested, "captured values": captures,
     "a method": lambda wrap: lambda x: type("Model", (), {"step": wrap(lambda self, y: y * y * x)})().step(x),
     "a partial": lambda wrap: lambda x: wrap(functools.partial(lambda w, y: w["w"] * y * y, {"w": x}))(x),
-    "decides": lambda wrap: lambda x: wrap(lambda y: (y * y, 2 if y > 0 else 3))(x)[1] * wrap(inner)(x),
+    "decides": lambda wrap: lambda x: wrap(lambda y: (y * y, 2 if y > 0 else 3))(x)[1] * wrap(branching)(x),
 }
 
 
@@ -100,11 +86,7 @@ def test_arrays(recorded):
     f, g = loss(not_wrapped), loss(fastad.checkpoint)
     if recorded:
         g = fastad.record(g)
-    close(g(V, 0.7), f(V, 0.7))
-    close(fastad.grad(g, (0, 1))(V, 0.7), fastad.grad(f, (0, 1))(V, 0.7))
-    close(fastad.hessian(g)(V, 0.7), fastad.hessian(f)(V, 0.7))
-    close(fastad.jvp(g, (V, 0.7), (V, 1.0)), fastad.jvp(f, (V, 0.7), (V, 1.0)))
-    close(fastad.jacobian(fastad.hessian(g))(V, 0.7), fastad.jacobian(fastad.hessian(f))(V, 0.7))
+    close_derivatives(g, f, V, 0.7)
 
 
 def test_as_in_jax():
@@ -119,15 +101,10 @@ def test_as_in_jax():
 
 
 def test_the_inner_tape_is_not_kept():
-    def long(x):
-        for _ in range(1000):
-            x = x * 0.999 + 0.001 * math.sin(x)
-        return x
-
     def chain(wrap):
         def f(x):
             for _ in range(20):
-                x = wrap(long)(x)
+                x = wrap(long)(x, 1000)
             return x
         return f
     assert fastad.trace(chain(not_wrapped), 0.5).opcode.size > 20_000
@@ -138,10 +115,10 @@ def test_the_inner_tape_is_not_kept():
 
 
 def test_a_program():
-    F = fastad.record(inner)
-    close(fastad.grad(lambda x: fastad.checkpoint(F)(x) * x)(1.3), fastad.grad(lambda x: inner(x) * x)(1.3))
+    F = fastad.record(branching)
+    close(fastad.grad(lambda x: fastad.checkpoint(F)(x) * x)(1.3), fastad.grad(lambda x: branching(x) * x)(1.3))
     assert fastad.trace(lambda x: fastad.checkpoint(F)(x), 1.3).records
-    assert fastad.checkpoint(F)(1.3) == inner(1.3)
+    assert fastad.checkpoint(F)(1.3) == branching(1.3)
 
 
 @pytest.mark.parametrize("recorded", [False, True])
@@ -183,24 +160,19 @@ def test_bad_input():
     with pytest.raises(ValueError, match="no"):
         fastad.grad(fastad.checkpoint(fails))(2.0)
     assert fastad.grad(lambda x: fastad.checkpoint(lambda y: (y * y, "text"))(x)[0])(3.0) == 6.0
-    with pytest.raises(TypeError, match="inner"):
-        fastad.record(lambda x: fastad.checkpoint(inner)(x) * x, 2.0).save("/nonexistent")
+    with pytest.raises(TypeError, match="branching"):
+        fastad.record(lambda x: fastad.checkpoint(branching)(x) * x, 2.0).save("/nonexistent")
 
 
 def test_threads():
     f, g = nested(not_wrapped), nested(fastad.checkpoint)
-    program, wrong = fastad.record(g), []
+    program = fastad.record(g)
 
     def work(seed):
         for x in np.random.default_rng(seed).uniform(-2, 2, 50).tolist():
             wanted = fastad.grad(f)(x)
-            wrong.extend([x for found in (program.grad(x), fastad.grad(g)(x)) if abs(found - wanted) > 1e-9])
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+            close((program.grad(x), fastad.grad(g)(x)), (wanted, wanted))
+    in_threads(4, work)
 
 
 # ---- the schedule ----------------------------------------------------------------------------------------------------------------

@@ -1,12 +1,12 @@
 """Captured arrays whose elements change between calls: what plain NumPy work, or Python, made of them is never answered from a recording."""
 
 import functools
-import threading
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threaded import in_threads
 
 import fastad
 
@@ -234,21 +234,14 @@ def test_signatures_share_what_is_known():
 def test_threads_see_a_change():
     data = np.array([1.0, 2.0, 3.0])
     F = fastad.record(lambda x: x * data[0] if x > 0 else x - data[1])
-    wrong = []
 
     def calls(seed):
         for x in np.random.default_rng(seed).normal(size=50):
-            if F(x) != (x * data[0] if x > 0 else x - data[1]):
-                wrong.append(x)
+            assert F(x) == (x * data[0] if x > 0 else x - data[1])
 
     for k in range(5):
         data[:] = k
-        threads = [threading.Thread(target=calls, args=(seed,)) for seed in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert not wrong
+        in_threads(4, calls)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

@@ -1,10 +1,10 @@
 """Loops of `fastad.scan`: the values and derivatives of the loop written out, with and without checkpoints."""
 
-import threading
-
 import jax
 import numpy as np
 import pytest
+from nested_results import close
+from threaded import in_threads
 
 import fastad
 import fastad.numpy as fnp
@@ -13,14 +13,6 @@ from fastad import math
 V = np.array([0.1, 0.2, 0.3])
 XS = np.linspace(-1.0, 1.0, 7)
 WAYS = {"all kept": {}, "one checkpoint": {"checkpoints": 1}, "two checkpoints": {"checkpoints": 2}, "as many as needed": {"checkpoint": True}}
-
-
-def close(found, wanted, tolerance=1e-10):
-    found, wanted = fastad.pytrees.flatten(found)[0], fastad.pytrees.flatten(wanted)[0]
-    assert len(found) == len(wanted)
-    for x, y in zip(found, wanted):
-        assert np.shape(x) == np.shape(y)
-        np.testing.assert_allclose(x, y, tolerance, tolerance)
 
 
 def written_out(f, carry, xs=None, length=None, **_):
@@ -311,16 +303,11 @@ def test_what_a_step_raises():
 
 
 def test_threads():
-    f, wrong = fastad.grad(mixed_loss(written_out)), []
+    f = fastad.grad(mixed_loss(written_out))
     program, eager = fastad.record(mixed_loss(fastad.scan, checkpoints=2)), fastad.grad(mixed_loss(fastad.scan))
 
     def work(seed):
         for a in np.random.default_rng(seed).uniform(-1, 1, 15).tolist():
             wanted = f(a, V, XS)
-            wrong.extend([a for found in (program.grad(a, V, XS), eager(a, V, XS)) if abs(found - wanted) > 1e-9])
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+            close((program.grad(a, V, XS), eager(a, V, XS)), (wanted, wanted))
+    in_threads(4, work)

@@ -2,12 +2,12 @@
 
 import math
 import random
-import threading
 
 import branching_programs
 import numpy as np
 import programs
 import pytest
+from threaded import in_threads
 
 import fastad
 import fastad.math as fm
@@ -376,22 +376,15 @@ def test_many_threads():
     draw = np.random.default_rng(5)
     points = [(draw.normal(size=4), float(draw.normal())) for _ in range(30)]
     expected = [fastad.value_and_grad(deciding)(*point) for point in points]
-    F, failures = fastad.record(deciding), []
-    ready = threading.Barrier(6)
+    F = fastad.record(deciding)
 
     def work(seed):
-        ready.wait()
         order = list(range(len(points)))
         for _ in range(20):
             random.Random(seed).shuffle(order)
             for k in order:
                 value, gradient = F.value_and_grad(*points[k])
-                if value != expected[k][0] or not np.allclose(gradient, expected[k][1], rtol=1e-10, atol=1e-12):
-                    failures.append(k)
+                assert value == expected[k][0] and np.allclose(gradient, expected[k][1], rtol=1e-10, atol=1e-12)
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures and F.stats["scheduled"] > 0
+    in_threads(6, work)
+    assert F.stats["scheduled"] > 0

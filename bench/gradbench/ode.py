@@ -12,12 +12,17 @@ def solution(x, steps):
     h = END / steps
     y = np.zeros_like(x)
     for _ in range(steps):
-        k1 = slope(x, y)
-        k2 = slope(x, y + h * k1 / 2.0)
-        k3 = slope(x, y + h * k2 / 2.0)
-        k4 = slope(x, y + h * k3)
-        y = y + h * (k1 + 2.0 * k2 + 2.0 * k3 + k4) / 6.0
+        y = step(slope, x, y, h)
     return y
+
+
+def step(slope, x, y, h):
+    """Returns y after a step of length h, where y' = slope(x, y)."""
+    k1 = slope(x, y)
+    k2 = slope(x, y + h * k1 / 2.0)
+    k3 = slope(x, y + h * k2 / 2.0)
+    k4 = slope(x, y + h * k3)
+    return y + h * (k1 + 2.0 * k2 + 2.0 * k3 + k4) / 6.0
 
 
 def slope(x, y):

@@ -115,11 +115,7 @@ def equations(x, steps):
     symbols = casadi.MX.sym("x", len(x))
     y = casadi.MX.zeros(len(x))
     for _ in range(steps):
-        k1 = slope(symbols, y)
-        k2 = slope(symbols, y + h * k1 / 2.0)
-        k3 = slope(symbols, y + h * k2 / 2.0)
-        k4 = slope(symbols, y + h * k3)
-        y = y + h * (k1 + 2.0 * k2 + 2.0 * k3 + k4) / 6.0
+        y = ode.step(slope, symbols, y, h)
     call = evaluated([symbols], [casadi.gradient(y[-1], symbols)], [x])
     return lambda: call()[0].ravel()
 

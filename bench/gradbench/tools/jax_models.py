@@ -177,14 +177,7 @@ def equations(x, steps):
         return jnp.concatenate([x[:1], x[1:] * y[:-1]])
 
     def last(x):
-        def step(y, _):
-            k1 = slope(x, y)
-            k2 = slope(x, y + h * k1 / 2.0)
-            k3 = slope(x, y + h * k2 / 2.0)
-            k4 = slope(x, y + h * k3)
-            return y + h * (k1 + 2.0 * k2 + 2.0 * k3 + k4) / 6.0, None
-
-        return jax.lax.scan(step, jnp.zeros_like(x), length=steps)[0][-1]
+        return jax.lax.scan(lambda y, _: (ode.step(slope, x, y, h), None), jnp.zeros_like(x), length=steps)[0][-1]
 
     return compiled(jax.grad(last), x)
 

@@ -197,11 +197,7 @@ def equations(x, steps):
     def last(x):
         y = torch.zeros_like(x)
         for _ in range(steps):
-            k1 = slope(x, y)
-            k2 = slope(x, y + h * k1 / 2.0)
-            k3 = slope(x, y + h * k2 / 2.0)
-            k4 = slope(x, y + h * k3)
-            y = y + h * (k1 + 2.0 * k2 + 2.0 * k3 + k4) / 6.0
+            y = ode.step(slope, x, y, h)
         return y[-1]
 
     return gradient(last, 1, x)
