@@ -44,6 +44,7 @@ class _Parameters:
         self.names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         self.several = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.operands = [name.lstrip("*") for name in rule.operands]
+        self.fixed = rule.fixed
         self.arrays = {name for name in rule.operands if not name.startswith("*")}
         self.keeps_result = _reads(rule.vjp, "result")
 
@@ -163,7 +164,7 @@ def _call_with_rule(function, rule, args, kwargs):
             if name in where.operands:
                 found = True
                 args[index] = _as_operand(function, where, name, value)
-            else:
+            elif name not in where.fixed:
                 args[index] = _not_an_operand(function, name, value)
         elif isinstance(value, (list, tuple)) and where.name(index) in where.operands:
             args[index] = _as_operand(function, where, where.name(index), value)
@@ -175,7 +176,7 @@ def _call_with_rule(function, rule, args, kwargs):
             if name in where.operands:
                 found = True
                 kwargs = {**kwargs, name: _as_operand(function, where, name, value)}
-            else:
+            elif name not in where.fixed:
                 kwargs = {**kwargs, name: _not_an_operand(function, name, value)}
     plain_args, plain_kwargs = active.plain_arguments(args, kwargs)
     result = function(*plain_args, **plain_kwargs)

@@ -50,6 +50,7 @@ from fastad.arrays.active import (
 )
 
 from fastad.arrays.functions import converted
+from fastad.arrays.rules.extremes import tie_means, tie_shares
 from fastad.arrays.rules.helpers import scatter_add
 
 cnp.import_array()
@@ -579,6 +580,7 @@ cdef list without_copies(Tape tape, list outputs):
 
 
 include "tiles.pxi"
+include "liveness.pxi"
 
 
 cdef int64_t bytes_of(shape, dtype) except -1:

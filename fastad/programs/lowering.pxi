@@ -347,8 +347,11 @@ def _outer(Lowering to, arguments, Ref out):
     return to.ufunc(np.multiply, [a.like((a.shape[0], 1), (a.strides[0], 0), 0), b, out], out.shape)
 
 
+include "extremes.pxi"
+
 LOWERED = {
     np.sum: _reduction(np.add), np.prod: _reduction(np.multiply), np.max: _reduction(np.maximum), np.min: _reduction(np.minimum),
     np.mean: _mean, np.matmul: _product, np.dot: _product, np.where: _where, np.concatenate: _concatenate, np.stack: _stack,
     np.reshape: _reshape, np.broadcast_to: _broadcast, np.copy: _copy, scatter_add: _scatter_add, np.take: _take, np.outer: _outer,
+    tie_shares: _tie_shares, tie_means: _tie_means,
 }

@@ -9,7 +9,7 @@
 # guard is kept in memory, as other paths go on from there.
 
 # What is done to make a program faster, each to be switched off by a test: the answers are the same without.
-passes = {"chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True}
+passes = {"chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True, "dead": True}
 
 cdef enum:
     TILE_BYTES = 65536      # of the values of a tile that are not in memory, together
@@ -348,10 +348,11 @@ cdef class Fusion:
     cdef readonly set needed  # storages that are read from memory
     cdef readonly set early   # those of before the last guard
     cdef readonly set asked   # those that leave as results
+    cdef set asked_slots      # slots that do
     cdef int64_t last_guard   # place behind which no other path goes on
 
     def __cinit__(self, Code code):
-        self.code, self.needed, self.early, self.asked = code, set(), set(), set()
+        self.code, self.needed, self.early, self.asked, self.asked_slots = code, set(), set(), set(), set()
         self.entries = [[] for _ in range(code.records)]
         self.last_guard, self.chaining = -1, passes["chains"]
 
@@ -368,6 +369,10 @@ cdef class Fusion:
                 x = x.operand
             if type(x) is Operand and (<Operand>x).kind == ARRAY:
                 self.asked.add((<Operand>x).number)
+            elif type(x) is int and x >= 0:
+                self.asked_slots.add(self.code.place(x))
+            elif type(x) is Operand and (<Operand>x).kind == SCALAR:
+                self.asked_slots.add(self.code.place((<Operand>x).number))
         return 0
 
     cdef int find_last_guard(self) except -1:
@@ -393,6 +398,8 @@ cdef class Fusion:
         cdef int op, k
         cdef int32_t known = -1            # the storage read last
         self.find_last_guard()
+        if passes["dead"]:
+            drop_dead(self)
         self.needed.update(self.asked)
         for i in range(c.n):
             if i == pause or (check < code.guards and code.checks[check].place <= i):
