@@ -40,6 +40,7 @@ from fastad.core.tape cimport (
     OP_PUT, OP_SPECIAL, CTape, Tape, append_structural,
 )
 
+import heapq
 import math
 
 import numpy as np
@@ -436,16 +437,16 @@ cdef class Code:
             lives.pop(number, None)
             if self.offsets[number] == 0:
                 self.offsets[number] = self.room(bytes_of(storages[number][0], storages[number][1]), {})
-        ends: dict = {}
+        ends: list = []                 # a heap of (last, size, offset)
         for number, (first, last) in sorted(lives.items(), key=lambda life: life[1][0]):
-            for end in [end for end in ends if end < first]:
-                for size, offset in ends.pop(end):
-                    spare.setdefault(size, []).append(offset)
+            while ends and ends[0][0] < first:
+                _, size, offset = heapq.heappop(ends)
+                spare.setdefault(size, []).append(offset)
             if self.offsets[number] < 0:
                 continue
             size = bytes_of(storages[number][0], storages[number][1])
             self.offsets[number] = self.room(size, spare)
-            ends.setdefault(last, []).append((size, self.offsets[number]))
+            heapq.heappush(ends, (last, size, self.offsets[number]))
         return 0
 
     def forget(self, int64_t limit):

@@ -164,6 +164,7 @@ cdef class Element:
     cdef Member member          # what computes it; None for an operand
     cdef bint stored            # it lives in memory
     cdef int64_t last           # the last step that reads it
+    cdef bint loaded            # it is first brought into the tile
 
     cdef bint is_one(self, Code code) noexcept:
         """Whether it is the number 1.0 everywhere, in every replay."""
@@ -721,8 +722,9 @@ cdef class Emission:
         """Operands that must be read into the tile: those of other strides, and those whose memory the chain writes."""
         cdef Element element
         for element in elements:
-            if element.member is None and element not in self.loads and (element.is_nest or (
+            if element.member is None and not element.loaded and (element.is_nest or (
                     element.at.place.kind == ARRAY and element.at.kind == IN_MEMORY and element.at.place.number in self.growing.written)):
+                element.loaded = True
                 self.loads.append(element)
         return 0
 
@@ -730,26 +732,25 @@ cdef class Emission:
         """Gives every value that is not in memory a place in the tile; how many places there are."""
         cdef Member member
         cdef Element element
-        cdef list spare = [], live = []
-        cdef int64_t count = 0, at = 0
+        cdef list spare = []
+        cdef dict ending = {}          # by step: the places that are free behind it
+        cdef int64_t count = 0, at = 0, loads = len(self.loads)
         for element in [*self.loads, *[member.result for member in members]]:
             if element is not None and (element.member is None or not element.stored):
                 if spare:
                     element.at.slot = spare.pop()
                 else:
                     element.at.slot, count = count, count + 1
-                live.append(element)
+                ending.setdefault(max(element.last, at, loads), []).append(element.at.slot)
             # Behind the step: a result never lies where an operand of its own lay.
-            for element in [element for element in live if element.last <= at and at >= len(self.loads)]:
-                live.remove(element)
-                spare.append(element.at.slot)
+            spare += ending.pop(at, ())
             at += 1
         return count
 
     cdef int set_argument(self, Step* step, int k, Element element, Chain* chain) except -1:
         step.arguments[k] = element.at
         step.strides[k] = 0 if element.at.kind == UNIFORM else element.at.size
-        if element.at.kind == IN_TILE or element in self.loads:
+        if element.at.kind == IN_TILE or element.loaded:
             step.arguments[k].kind = IN_TILE
             step.arguments[k].slot = element.at.slot * bytes_between(chain)
         return 0
