@@ -15,7 +15,7 @@ from cpython.dict cimport PyDict_GetItem
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.object cimport PyObject
 from libc.math cimport NAN, fabs
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
@@ -40,6 +40,7 @@ from fastad.core.tape cimport (
     OP_PUT, OP_SPECIAL, CTape, Tape, append_structural,
 )
 
+import heapq
 import math
 
 import numpy as np
@@ -152,6 +153,11 @@ cdef class Code:
     cdef Py_ssize_t records              # how many array instructions there are
     cdef Kernel** kernels                # by record: its kernels, NULL where Python does it
     cdef int32_t* counts                 # by record: how many
+    cdef Strips taken                    # the short loops, while the program is made
+    cdef fastad_short* strips            # as they are carried out
+    cdef int64_t strip_words
+    cdef fastad_called* called           # loops that they call
+    cdef char* constants                 # that they read
     cdef list extra                      # storages between kernels, behind those of the tape
     cdef int64_t* offsets                # by storage: its place in a workspace's memory
     cdef int64_t bytes                   # of that memory
@@ -200,6 +206,7 @@ cdef class Code:
                 self.draws = True
             if not (type(record) is Copy and record.x is None) and type(record) is not Constant:
                 self.scalars_only = False
+        self.taken = Strips(self)
         self.lower()
         fusion = Fusion(self)
         fusion.ask(self.outputs)
@@ -208,8 +215,12 @@ cdef class Code:
         if not self.scalars_only:
             fusion.walk()
             fusion.emit()
+            self.taken.simplify(fusion)
+            self.taken.assemble()
         self.divide()
         self.place_storages(fusion)
+        self.taken.pack(fusion)
+        self.taken = None
 
     def __dealloc__(self):
         cdef Py_ssize_t k
@@ -220,6 +231,9 @@ cdef class Code:
         free(self.kernels)
         free(self.counts)
         free(self.offsets)
+        free(self.strips)
+        free(self.called)
+        free(self.constants)
         if self.places != NULL:
             free(self.c.opcode)
             free(self.c.a)
@@ -387,18 +401,21 @@ cdef class Code:
         for k, record in enumerate(self.tape.records):
             if type(record) is Constant or (type(record) is Copy and record.x is None):
                 continue
+            fast = self.fast or (self.start > 0 and slots[k] >= self.start)
+            if self.taken.quick(k, record, slots[k], fast):
+                continue
             extra = len(self.extra)
-            lowering = Lowering(self.tape, self.extra, self.fast or (self.start > 0 and slots[k] >= self.start),
-                                constants)
+            lowering = Lowering(self.tape, self.extra, fast, constants)
             if lower_record(lowering, record, slots[k]):
-                self.kernels[k] = lowering.take()
-                self.counts[k] = lowering.count
                 for i in range(lowering.count * OPERANDS):
-                    place = &self.kernels[k][i // OPERANDS].places[i % OPERANDS]
+                    place = &lowering.kernels[i // OPERANDS].places[i % OPERANDS]
                     if place.kind == SCALAR:
                         place.number = self.place(place.number)
                 self.short = self.short and lowering.small
                 self.kept.extend(lowering.kept)
+                if not self.taken.take(lowering, k):
+                    self.counts[k] = lowering.count
+                    self.kernels[k] = lowering.take()
             else:
                 self.counts[k] = -1
                 del self.extra[extra:]
@@ -422,31 +439,32 @@ cdef class Code:
         """
         cdef Py_ssize_t number
         cdef list storages = self.tape.storages + self.extra
-        cdef int64_t size
+        cdef Lives lives
         cdef dict spare = {}
+        cdef list ends = []             # a heap of (last, size, offset)
+        cdef int64_t size, k
+        cdef set apart = fusion.early
         self.offsets = <int64_t*>calloc(max(len(storages), 1), sizeof(int64_t))
         if self.offsets == NULL:
             raise MemoryError("no memory for a program")
         self.place_constants()
-        lives = fusion.lives()
+        lives = lives_of(self, fusion)
         if not self.pauses:
             self.give(fusion)
-            for number, _ in self.given:
-                lives.pop(number, None)
+            apart = apart.union([number for number, _ in self.given])
         for number in sorted(fusion.early):
-            lives.pop(number, None)
             if self.offsets[number] == 0:
-                self.offsets[number] = self.room(bytes_of(storages[number][0], storages[number][1]), {})
-        ends: dict = {}
-        for number, (first, last) in sorted(lives.items(), key=lambda life: life[1][0]):
-            for end in [end for end in ends if end < first]:
-                for size, offset in ends.pop(end):
-                    spare.setdefault(size, []).append(offset)
-            if self.offsets[number] < 0:
+                self.offsets[number] = self.room(size_of_layout(<tuple>storages[number]), {})
+        for k in range(lives.count):
+            number = lives.order[k]
+            while ends and ends[0][0] < lives.first[number]:
+                _, size, offset = heapq.heappop(ends)
+                spare.setdefault(size, []).append(offset)
+            if self.offsets[number] < 0 or number in apart:
                 continue
-            size = bytes_of(storages[number][0], storages[number][1])
+            size = size_of_layout(<tuple>storages[number])
             self.offsets[number] = self.room(size, spare)
-            ends.setdefault(last, []).append((size, self.offsets[number]))
+            heapq.heappush(ends, (lives.last[number], size, self.offsets[number]))
         return 0
 
     def forget(self, int64_t limit):
@@ -524,7 +542,7 @@ cdef class Code:
     @property
     def nbytes(self):
         """Bytes of the instructions, of the schedule and of a workspace."""
-        return 17 * self.n + 8 * self.n + self.bytes + sum([schedule.nbytes for schedule in self.scheduled])
+        return 17 * self.n + 8 * self.n + self.bytes + self.strip_words * sizeof(fastad_short) + sum([schedule.nbytes for schedule in self.scheduled])
 
     def live_arrays(self):
         """Whether the user's arrays are still where and what they were."""
@@ -581,6 +599,8 @@ cdef list without_copies(Tape tape, list outputs):
 
 include "tiles.pxi"
 include "liveness.pxi"
+include "strips.pxi"
+include "lives.pxi"
 
 
 cdef int64_t bytes_of(shape, dtype) except -1:
@@ -645,8 +665,8 @@ cdef class Workspace:
             if v == NULL:
                 raise MemoryError(f"no memory for a replay of {code.n} instructions")
             self.v, self.slots = v, code.c.n
-        if storages > self.storages:
-            data = <char**>realloc(self.data, storages * sizeof(char*))
+        if storages > self.storages or self.data == NULL:
+            data = <char**>realloc(self.data, (storages + BASES) * sizeof(char*))
             if data == NULL:
                 raise MemoryError(f"no memory for a replay with {storages} arrays")
             self.data, self.storages = data, storages
@@ -670,6 +690,7 @@ cdef class Workspace:
             self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
         for number, array in self.lent.items():
             self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
+        self.data[storages], self.data[storages + 1], self.data[storages + 2] = self.aligned, <char*>self.v, code.constants
         if first and (code.given or self.given):
             self.make_results(code)
         first = code.place(first)

@@ -36,6 +36,26 @@ cdef extern from "fastad/programs/loops.h":
     void where_4 "fastad_where_4"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     double fastad_total(const char* x, cnp.npy_intp n, cnp.npy_intp step, bint single) noexcept nogil
 
+cdef extern from "fastad/programs/short_loops.h":
+    ctypedef struct fastad_place:
+        int32_t base
+        uint32_t offset
+
+    ctypedef struct fastad_short:
+        uint16_t code
+        uint16_t called
+        uint32_t n
+        fastad_place at[3]
+
+    ctypedef struct fastad_called:
+        Loop loop
+        void* data
+        cnp.npy_intp steps[4]
+
+    int FASTAD_SHORT_ADD, FASTAD_SHORT_SUBTRACT, FASTAD_SHORT_MULTIPLY, FASTAD_SHORT_DIVIDE, FASTAD_SHORT_MULZ, FASTAD_SHORT_NEGATIVE
+    int FASTAD_SHORT_SQUARE, FASTAD_SHORT_COPY, FASTAD_SHORT_FILL, FASTAD_SHORT_TOTAL, FASTAD_SHORT_CALL, FASTAD_SHORT_CALL_FOUR
+    void fastad_run_shorts(const fastad_short* s, int64_t count, char** data, const fastad_called* called) noexcept nogil
+
 # A loop that can fail: an index out of bounds, a guard.
 ctypedef bint (*CheckedLoop)(char** args, const cnp.npy_intp* dimensions, const cnp.npy_intp* strides, void* data) noexcept nogil
 
@@ -74,6 +94,9 @@ cdef struct Kernel:
     bint own               # a loop of fastad's: the same results at any strides
     bint reorders          # its loops may stand in any order
     Chain* chain           # it is a chain of kernels; then nothing else is set
+    fastad_short* strip    # it is short loops; likewise
+    int64_t strip_words
+    const fastad_called* called
     Place[OPERANDS] places
     int[OPERANDS] sizes    # of an element
     cnp.npy_intp[1 + CORE] lengths             # of the inner loop, then of the core dimensions
@@ -90,6 +113,9 @@ cdef bint run_kernel(Kernel* kernel, double* v, char** data) noexcept nogil:
     cdef int k, d
     if kernel.chain != NULL:
         run_chain(kernel.chain, v, data)
+        return True
+    if kernel.strip != NULL:
+        fastad_run_shorts(kernel.strip, kernel.strip_words, data, kernel.called)
         return True
     for k in range(kernel.count):
         args[k] = address_of(&kernel.places[k], v, data)

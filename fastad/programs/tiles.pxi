@@ -9,7 +9,7 @@
 # guard is kept in memory, as other paths go on from there.
 
 # What is done to make a program faster, each to be switched off by a test: the answers are the same without.
-passes = {"chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True, "dead": True}
+passes = {"short": True, "chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True, "dead": True}
 
 cdef enum:
     TILE_BYTES = 65536      # of the values of a tile that are not in memory, together
@@ -164,6 +164,7 @@ cdef class Element:
     cdef Member member          # what computes it; None for an operand
     cdef bint stored            # it lives in memory
     cdef int64_t last           # the last step that reads it
+    cdef bint loaded            # it is first brought into the tile
 
     cdef bint is_one(self, Code code) noexcept:
         """Whether it is the number 1.0 everywhere, in every replay."""
@@ -205,6 +206,11 @@ cdef int flat_form(const Kernel* kernel, int k) noexcept:
     return IN_MEMORY if flat else UNIFORM if uniform else 0
 
 
+cdef int target_of(const Kernel* kernel) noexcept:
+    """The operand that a kernel writes."""
+    return 0 if kernel.checked == add_rows or kernel.checked == add_pairs else kernel.count - 1
+
+
 cdef int64_t elements_of(const Kernel* kernel) noexcept:
     cdef int d
     cdef int64_t n = kernel.lengths[0]
@@ -240,7 +246,7 @@ cdef class Growing:
         """Whether a kernel can not join this chain; of one that is no member: can not go before it."""
         cdef const Place* place
         cdef int k, form
-        cdef int writes = 0 if kernel.checked == add_rows or kernel.checked == add_pairs else kernel.count - 1
+        cdef int writes = target_of(kernel)
         for k in range(kernel.count):
             place = &kernel.places[k]
             if place.kind == SCALAR and ~<int64_t>place.number in self.sums:
@@ -344,6 +350,7 @@ cdef class Fusion:
     cdef list entries         # by record: BoxedKernels and Growings
     cdef Growing chain        # the one that may still grow
     cdef bint chaining
+    cdef bint mixed    # there is more than short loops
     cdef Py_ssize_t home      # the record whose entry it will be
     cdef readonly set needed  # storages that are read from memory
     cdef readonly set early   # those of before the last guard
@@ -400,6 +407,7 @@ cdef class Fusion:
         self.find_last_guard()
         if passes["dead"]:
             drop_dead(self)
+        self.mixed = any([code.counts[k] for k in range(<int>code.records)])
         self.needed.update(self.asked)
         for i in range(c.n):
             if i == pause or (check < code.guards and code.checks[check].place <= i):
@@ -414,6 +422,8 @@ cdef class Fusion:
                     self.needed.update(numbers)
                     if i <= self.last_guard:
                         self.early.update(numbers)
+                for k in range(code.taken.many[c.a[i]]):
+                    self.pass_by(&code.taken.shorts[code.taken.first[c.a[i]] + k], i <= self.last_guard)
                 for k in range(code.counts[c.a[i]]):
                     self.offer(&code.kernels[c.a[i]][k], c.a[i])
                     if i <= self.last_guard:
@@ -489,50 +499,39 @@ cdef class Fusion:
     cdef bint is_needed(self, int32_t number) except -1:
         return number in self.needed or number in self.early
 
-    def lives(self):
-        """By storage in memory: the first and the last of what touches it, counted in order; inputs are there from the start."""
+    cdef set touched(self, Py_ssize_t record, bint written):
+        """The storages that the kernels of an instruction read or write, or only those that are written; of one that Python carries
+        out all.
+        """
         cdef Code code = self.code
-        cdef const CTape* c = &code.c
         cdef const Kernel* kernel
-        cdef int64_t i, pause = -1
-        cdef int j, k
-        cdef Py_ssize_t count = 0
-        cdef dict lives = {}
-        for k in range(<int>len(code.inputs)):
-            if code.leaves[k].kind == ARRAY:
-                lives[<Py_ssize_t>code.leaves[k].number] = (-1, -1)
-        # On a path of scalars there are no others.
-        for i in range(0 if code.scalars_only else c.n):
-            if code.pauses and i == code.place(code.start):
-                pause = count
-            count += 1
-            if c.opcode[i] == OP_GATHER or c.opcode[i] == OP_PUT:
-                touch(lives, c.a[i], count)
-            elif c.opcode[i] == OP_ARRAY:
-                if code.counts[c.a[i]] < 0:
-                    for number in storages_of(code.tape.records[c.a[i]]):
-                        touch(lives, number, count)
-                for j in range(code.counts[c.a[i]]):
-                    count += 1
-                    kernel = &code.kernels[c.a[i]][j]
-                    if kernel.chain == NULL:
-                        for k in range(kernel.count):
-                            if kernel.places[k].kind == ARRAY:
-                                touch(lives, kernel.places[k].number, count)
-                    else:
-                        touch_chain(lives, kernel.chain, count)
-        for number in self.asked:
-            touch(lives, number, count + 1)
-        # What is copied in may be asked for once and serve several replays.
-        for number, _ in code.refreshed:
-            lives[number] = (-1, count + 1)
-        if code.pauses:
-            # What is behind the path may run again: what it reads of the path, and its seeds, stay.
-            pause = count if pause < 0 else pause
-            for number, (first, last) in lives.items():
-                if first <= pause and (last > pause or first < 0):
-                    lives[number] = (first, count + 1)
-        return lives
+        cdef int j, k, target
+        cdef set numbers = storages_of(code.tape.records[record]) if code.counts[record] < 0 else set()
+        for j in range(code.counts[record]):
+            kernel = &code.kernels[record][j]
+            target = target_of(kernel)
+            for k in range(kernel.count if kernel.chain == NULL else 0):
+                if kernel.places[k].kind == ARRAY and (k == target or not written):
+                    numbers.add(kernel.places[k].number)
+            for k in range(kernel.chain.count if kernel.chain != NULL else 0):
+                collect_arguments(&kernel.chain.steps[k], written, numbers)
+        return numbers
+
+    cdef int pass_by(self, const Short* short, bint early) except -1:
+        """Lets a short loop go before the chain that is growing, or ends that."""
+        cdef const Spot* spot
+        cdef int k
+        for k in range(short.count):
+            spot = &short.at[k]
+            if self.chain is not None and ((spot.kind == ARRAY and self.chain.touches(spot.number, k == short.count - 1))
+                                           or (spot.kind == SCALAR and ~<int64_t>spot.number in self.chain.sums)):
+                self.close()
+            if spot.kind == ARRAY:
+                if self.mixed:
+                    self.needed.add(spot.number)
+                if early:
+                    self.early.add(<Py_ssize_t>spot.number)
+        return 0
 
     cdef int emit(self) except -1:
         """Puts kernels and chains into the Code."""
@@ -617,19 +616,12 @@ cdef int collect_storages(x, set numbers) except -1:
     return 0
 
 
-cdef int touch(dict lives, Py_ssize_t number, Py_ssize_t at) except -1:
-    first, last = lives.get(number, (at, at))
-    lives[number] = (first, max(last, at))
-    return 0
-
-
-cdef int touch_chain(dict lives, const Chain* chain, Py_ssize_t at) except -1:
-    cdef int j, k
-    for j in range(chain.count):
-        for k in range(chain.steps[j].count):
-            if chain.steps[j].arguments[k].kind != IN_TILE and chain.steps[j].arguments[k].place.kind == ARRAY:
-                touch(lives, chain.steps[j].arguments[k].place.number, at)
-    touch(lives, chain.buffer, at)
+cdef int collect_arguments(const Step* step, bint written, set numbers) except -1:
+    """The storages that a step of a chain reads or writes in memory, or only the one it writes."""
+    cdef int k
+    for k in range(step.count - 1 if written else 0, step.count):
+        if step.arguments[k].kind != IN_TILE and step.arguments[k].place.kind == ARRAY:
+            numbers.add(step.arguments[k].place.number)
     return 0
 
 
@@ -728,8 +720,9 @@ cdef class Emission:
         """Operands that must be read into the tile: those of other strides, and those whose memory the chain writes."""
         cdef Element element
         for element in elements:
-            if element.member is None and element not in self.loads and (element.is_nest or (
+            if element.member is None and not element.loaded and (element.is_nest or (
                     element.at.place.kind == ARRAY and element.at.kind == IN_MEMORY and element.at.place.number in self.growing.written)):
+                element.loaded = True
                 self.loads.append(element)
         return 0
 
@@ -737,26 +730,25 @@ cdef class Emission:
         """Gives every value that is not in memory a place in the tile; how many places there are."""
         cdef Member member
         cdef Element element
-        cdef list spare = [], live = []
-        cdef int64_t count = 0, at = 0
+        cdef list spare = []
+        cdef dict ending = {}          # by step: the places that are free behind it
+        cdef int64_t count = 0, at = 0, loads = len(self.loads)
         for element in [*self.loads, *[member.result for member in members]]:
             if element is not None and (element.member is None or not element.stored):
                 if spare:
                     element.at.slot = spare.pop()
                 else:
                     element.at.slot, count = count, count + 1
-                live.append(element)
+                ending.setdefault(max(element.last, at, loads), []).append(element.at.slot)
             # Behind the step: a result never lies where an operand of its own lay.
-            for element in [element for element in live if element.last <= at and at >= len(self.loads)]:
-                live.remove(element)
-                spare.append(element.at.slot)
+            spare += ending.pop(at, ())
             at += 1
         return count
 
     cdef int set_argument(self, Step* step, int k, Element element, Chain* chain) except -1:
         step.arguments[k] = element.at
         step.strides[k] = 0 if element.at.kind == UNIFORM else element.at.size
-        if element.at.kind == IN_TILE or element in self.loads:
+        if element.at.kind == IN_TILE or element.loaded:
             step.arguments[k].kind = IN_TILE
             step.arguments[k].slot = element.at.slot * bytes_between(chain)
         return 0
