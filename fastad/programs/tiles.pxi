@@ -225,6 +225,7 @@ cdef class Growing:
     cdef dict known          # by loop and operands: the member that computes it
     cdef set sums            # slots and storages of sums
     cdef int totals
+    cdef bint seeded         # whether its members depend on the seeds of a sweep of several: all do, or none
     cdef Py_ssize_t kernels  # how many it stands for
     cdef BoxedKernel first   # the first of them
 
@@ -442,7 +443,8 @@ cdef class Fusion:
         cdef BoxedKernel boxed
         cdef bint member = self.can_be_member(kernel)
         cdef int k
-        if self.chain is not None and ((member and elements_of(kernel) != self.chain.n) or kernel.is_guard):
+        if self.chain is not None and ((member and (elements_of(kernel) != self.chain.n or kernel.seeded != self.chain.seeded))
+                                       or kernel.is_guard):
             if kernel.is_guard or self.chain.conflicts(kernel, False) or elements_of(kernel) >= self.chain.n:
                 self.close()
             else:
@@ -452,6 +454,7 @@ cdef class Fusion:
         if member:
             if self.chain is None:
                 self.chain = Growing(self.code, elements_of(kernel))
+                self.chain.seeded = kernel.seeded
             self.chain.join(kernel)
             self.home = record
             return 0
@@ -525,6 +528,9 @@ cdef class Fusion:
             for number, (first, last) in lives.items():
                 if first <= pause and (last > pause or first < 0):
                     lives[number] = (first, count + 1)
+                elif first > pause and code.spread is not None and number not in code.spread.spans:
+                    # Computed for the first seeds only, and there for the others.
+                    lives[number] = (-1, count + 1)
         return lives
 
     cdef int emit(self) except -1:
@@ -561,6 +567,7 @@ cdef class Fusion:
                             self.needed.add(kernels[code.counts[record]].places[k].number)
                 else:
                     kernels[code.counts[record]].chain = Emission(self, <Growing>entry).chain()
+                    kernels[code.counts[record]].seeded = (<Growing>entry).seeded
                     code.chains += 1
                 code.counts[record] += 1
         return 0
