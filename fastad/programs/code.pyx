@@ -51,6 +51,7 @@ from fastad.arrays.active import (
 
 from fastad.arrays.functions import converted
 from fastad.arrays.rules.helpers import scatter_add
+from fastad.arrays.rules.linear_algebra import cofactors
 
 cnp.import_array()
 
@@ -58,6 +59,7 @@ include "../core/generated/value.pxi"
 include "spread.pxi"
 include "kernels.pxi"
 include "lowering.pxi"
+include "linalg.pxi"
 include "guards.pxi"
 
 cdef extern from "numpy/arrayobject.h":

@@ -36,6 +36,12 @@ cdef extern from "fastad/programs/loops.h":
     void where_4 "fastad_where_4"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     double fastad_total(const char* x, cnp.npy_intp n, cnp.npy_intp step, bint single) noexcept nogil
 
+cdef extern from "fastad/programs/products.h":
+    enum:
+        FASTAD_FEW
+    void fastad_product_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_product_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+
 # A loop that can fail: an index out of bounds, a guard.
 ctypedef bint (*CheckedLoop)(char** args, const cnp.npy_intp* dimensions, const cnp.npy_intp* strides, void* data) noexcept nogil
 
@@ -602,7 +608,7 @@ cdef class Lowering:
             return self.copy(x.like((), (), 0), out)           # its inner loop would be another one
         if not self.loop(fastad_total_double if x.type_number == cnp.NPY_DOUBLE else fastad_total_float, NULL, [x, out], x.shape):
             return 0
-        self.kernels[self.count - 1].total = True
+        self.kernels[self.count - 1].total, self.kernels[self.count - 1].reorders = True, False
         return 1
 
     cdef int fold(self, function, Ref x, Ref into, tuple axes) except -1:

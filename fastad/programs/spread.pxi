@@ -6,10 +6,10 @@
 #     path, once ──▶ for `count` unit seeds at a time: kernels that no seed reaches (the first time only) and those it reaches
 #         ──▶ columns (tangents) or rows (adjoints) of the Jacobian, or columns of the Hessian
 
-cdef enum:
-    MOST_SEEDS = 32                # at a time: from there on a call of a kernel is paid for
-    LARGEST_SPREAD = 1 << 20       # bytes of one array of all seeds, which one kernel leaves in the cache for the next
-    ROOM_FOR_SEEDS = 1 << 26       # bytes of all arrays of all seeds
+# How many seeds go through the kernels at a time, at most: from there on a call of a kernel is paid for; bytes of the largest array of
+# all seeds, which one kernel leaves in the cache for the next; bytes of all arrays of all seeds.
+seeds_at_once = {"most": 32, "array": 1 << 22, "all": 1 << 26}
+
 
 
 @cython.final
@@ -43,8 +43,8 @@ cdef class Spread:
     cdef int choose_count(self, int64_t slots, int64_t total) except -1:
         """Decides how many seeds go through the kernels at a time."""
         cdef int64_t largest = max(list(self.spans.values()) + [1])
-        cdef int64_t most = min(total, <int64_t>MOST_SEEDS)
-        most = max(min(most, LARGEST_SPREAD // largest, ROOM_FOR_SEEDS // (sum(self.spans.values()) + 8 * slots + 1)), <int64_t>1)
+        cdef int64_t every = sum(self.spans.values()) + 8 * slots + 1
+        cdef int64_t most = max(1, min(total, seeds_at_once["most"], seeds_at_once["array"] // largest, seeds_at_once["all"] // every))
         self.total = total
         # As even as can be, so that few are left over.
         self.count = -(-total // -(-total // most)) if total else 1
