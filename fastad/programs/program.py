@@ -31,6 +31,8 @@ MAX_INSTANCES = 64       # of a class whose method is a program, for which paths
 MAX_PATHS = 256          # per signature; the one not used for longest makes room
 FORGOTTEN = 1 << 20      # bytes of arrays from which on a path lets go of their values, and a derivative runs it once more for them
 FEWEST_SEEDS = 3         # from which a sweep of several at a time is the faster one
+OWN_PROGRAM = 8          # elements of an input from which on its tangents may have a program of their own
+MOST_PROGRAMS = 4        # for the tangents of one Jacobian: each replays the path
 PATIENCE = 64            # misses in a row, or more misses than hits after that, before a signature runs eagerly
 
 
@@ -989,8 +991,29 @@ def _jacobian(paths, chosen, mode):
     leaves = chosen.leaves
     first = paths.last if paths.last is not None else paths.record(chosen.arguments, None)
     n, m = _leaves.count(leaves), _count(first.outputs)
-    kind = "tangent" if mode == "forward" or (mode == "auto" and n < m) else "reverse"
-    several = (n if kind == "tangent" else m) >= FEWEST_SEEDS
+    if mode == "forward" or (mode == "auto" and n < m):
+        blocks: dict = {}
+        for inputs in _apart(first, chosen, n):
+            part = chosen if inputs == chosen.inputs else _Chosen.inputs_of(chosen.arguments, inputs)
+            code, found = _blocks(paths, part, "tangent", n >= FEWEST_SEEDS)
+            blocks.update(zip(inputs, zip(*found)))
+        rows = list(zip(*[blocks[k] for k in chosen.inputs])) if blocks else []
+    else:
+        code, rows = _blocks(paths, chosen, "reverse", m >= FEWEST_SEEDS)
+    return unflatten_derivatives(code.structure, [chosen.rebuild(list(row)) for row in rows])
+
+
+def _apart(code, chosen, count):
+    """The chosen inputs in groups whose tangents have a program of their own, so that what depends on other groups stays out of it."""
+    large = [(k,) for k, leaf in zip(chosen.inputs, chosen.leaves) if _leaves.count([leaf]) >= OWN_PROGRAM]
+    others = tuple(k for k in chosen.inputs if (k,) not in large)
+    groups = [*large, others] if others else large
+    return groups if 1 < len(groups) <= MOST_PROGRAMS and count >= FEWEST_SEEDS and not code.numeric and not code.draws else [chosen.inputs]
+
+
+def _blocks(paths, chosen, kind, several):
+    """(Code, entries of the Jacobian by result and chosen input)"""
+    leaves = chosen.leaves
     code, replay = paths.run(kind, chosen.inputs, chosen.arguments, several or kind == "tangent", several)
     value = replay.result(code.outputs)
     if replay.is_wide:
@@ -1006,7 +1029,7 @@ def _jacobian(paths, chosen, mode):
         rows = [_reverse(code, replay, chosen, unit) for unit in _leaves.units(value)]
         blocks = _leaves.blocks(value, leaves, rows=rows)
     replay.finish()
-    return unflatten_derivatives(code.structure, [chosen.rebuild(row) for row in blocks])
+    return code, blocks
 
 
 def _hessian(paths, chosen):
