@@ -188,6 +188,19 @@ def blocks_of(matrix, outputs, inputs):
     return table
 
 
+def block(table, leaf, partner):
+    """An entry of `blocks` from an array with a row for every element of a result and a column for every element of an input."""
+    if is_array(leaf) or is_array(partner):
+        return table.reshape(shape_of(leaf) + shape_of(partner))
+    return table.item() if table.dtype == float else table[0, 0]
+
+
+def zero_block(leaf, partner, like):
+    """The entry of `blocks` where a result does not depend on an input, in the type of one of the two."""
+    shape = shape_of(leaf) + shape_of(partner)
+    return np.zeros(shape, getattr(like, "dtype", float)) if is_array(leaf) or is_array(partner) else 0.0
+
+
 def _stacked(entries, leaf, partner, axis):
     if not is_array(leaf):
         return entries[0]

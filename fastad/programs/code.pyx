@@ -53,12 +53,15 @@ from fastad.arrays.active import (
 from fastad.arrays.functions import converted
 from fastad.arrays.rules.extremes import tie_means, tie_shares
 from fastad.arrays.rules.helpers import scatter_add
+from fastad.arrays.rules.linear_algebra import cofactors
 
 cnp.import_array()
 
 include "../core/generated/value.pxi"
+include "spread.pxi"
 include "kernels.pxi"
 include "lowering.pxi"
+include "linalg.pxi"
 include "guards.pxi"
 
 cdef extern from "numpy/arrayobject.h":
@@ -175,9 +178,13 @@ cdef class Code:
     cdef public int32_t value_slot       # the slot of the path's result if that is a float, else -1
     cdef list scheduled                  # the Schedule, once it is made
     cdef int replays                     # before that
+    cdef readonly Spread spread          # of what is behind a path for several seeds at a time; None for one
+    cdef readonly Code wide              # the same for several seeds at a time, None as long as there is none
+    cdef readonly bint by_one            # there can be none: a decision depends on a seed
     cdef int second_known                # whether all second partials have a rule; -1: not looked at yet
 
-    def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0, bint pauses=False, bint fast=False):
+    def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0, bint pauses=False, bint fast=False,
+                  Spread spread=None):
         cdef Py_ssize_t k, storages
         cdef int64_t i
         cdef int32_t scalars = 0
@@ -194,6 +201,9 @@ cdef class Code:
             raise MemoryError("no memory for a program")
         self.start, self.pauses, self.tile, self.lends, self.fast = start, pauses, -1, not pauses, fast
         self.arrange()
+        self.spread = spread
+        if spread is not None:
+            spread.lane = self.c.n
         for k, x in enumerate(inputs):
             if type(x) is Operand:
                 self.leaves[k].kind, self.leaves[k].number = ARRAY, (<Operand>x).number
@@ -221,6 +231,8 @@ cdef class Code:
         self.place_storages(fusion)
         self.taken.pack(fusion)
         self.taken = None
+        if spread is not None:
+            spread.lay_out(self, len(tape.storages) + len(self.extra))
 
     def __dealloc__(self):
         cdef Py_ssize_t k
@@ -405,7 +417,7 @@ cdef class Code:
             if self.taken.quick(k, record, slots[k], fast):
                 continue
             extra = len(self.extra)
-            lowering = Lowering(self.tape, self.extra, fast, constants)
+            lowering = Lowering(self.tape, self.extra, fast, constants, self.spread, self.spread is not None and self.spread.slots[slots[k]] != 0)
             if lower_record(lowering, record, slots[k]):
                 for i in range(lowering.count * OPERANDS):
                     place = &lowering.kernels[i // OPERANDS].places[i % OPERANDS]
@@ -418,6 +430,9 @@ cdef class Code:
                     self.kernels[k] = lowering.take()
             else:
                 self.counts[k] = -1
+                if lowering.spreads:
+                    for number in range(len(self.tape.storages) + extra, len(self.tape.storages) + len(self.extra)):
+                        self.spread.spans.pop(number, None)
                 del self.extra[extra:]
                 self.callbacks.append(name_of(record))
         return 0
@@ -454,7 +469,7 @@ cdef class Code:
             apart = apart.union([number for number, _ in self.given])
         for number in sorted(fusion.early):
             if self.offsets[number] == 0:
-                self.offsets[number] = self.room(size_of_layout(<tuple>storages[number]), {})
+                self.offsets[number] = self.room(self.bytes_for(number, storages[number]), {})
         for k in range(lives.count):
             number = lives.order[k]
             while ends and ends[0][0] < lives.first[number]:
@@ -462,7 +477,7 @@ cdef class Code:
                 spare.setdefault(size, []).append(offset)
             if self.offsets[number] < 0 or number in apart:
                 continue
-            size = size_of_layout(<tuple>storages[number])
+            size = self.bytes_for(number, storages[number])
             self.offsets[number] = self.room(size, spare)
             heapq.heappush(ends, (lives.last[number], size, self.offsets[number]))
         return 0
@@ -487,6 +502,11 @@ cdef class Code:
                         and operand.number not in inputs and operand.number not in fusion.early:
                     self.given.append(entry)
         return 0
+
+    cdef int64_t bytes_for(self, Py_ssize_t number, layout) except -1:
+        """Bytes of a storage, of the values for all seeds if it depends on them."""
+        cdef int64_t size = bytes_of(layout[0], layout[1])
+        return size if self.spread is None or number not in self.spread.spans else size * self.spread.count
 
     cdef int64_t room(self, int64_t size, dict spare) except -1:
         """An offset in a workspace's memory, one that is spare if there is one of this size."""
@@ -550,6 +570,19 @@ cdef class Code:
             if <size_t>PyArray_DATA(<ndarray>array) != <size_t>address or array.shape != shape:
                 return False
         return True
+
+    def widen(self, Code path):
+        """Finds what carries it out, behind a path, for several seeds at a time."""
+        cdef Spread spread
+        if self.wide is not None or self.by_one:
+            return
+        spread = spread_of(self, len(path.inputs), len(path.tape.storages))
+        if spread is None:
+            self.by_one = True
+            return
+        spread.choose_count(self.n, sum([unit_count(self, k) for k in range(len(path.inputs), len(self.inputs))]))
+        self.wide = Code(self.tape, self.inputs, self.outputs, path, self.start, True, self.fast, spread)
+        self.wide.owner = self.owner
 
     cdef Workspace workspace(self, bint plain=False):
         """A workspace for one replay, by the schedule if there is one and not `plain`."""
@@ -660,11 +693,13 @@ cdef class Workspace:
         cdef int64_t bytes
         cdef char* memory
         cdef char* aligned
-        if code.c.n > self.slots:
-            v = <double*>realloc(self.v, code.c.n * sizeof(double))
+        cdef int64_t seeds = 1 if code.spread is None else code.spread.count
+        cdef int64_t behind = code.place(code.start), seed
+        if code.c.n * seeds > self.slots:
+            v = <double*>realloc(self.v, code.c.n * seeds * sizeof(double))
             if v == NULL:
                 raise MemoryError(f"no memory for a replay of {code.n} instructions")
-            self.v, self.slots = v, code.c.n
+            self.v, self.slots = v, code.c.n * seeds
         if storages > self.storages or self.data == NULL:
             data = <char**>realloc(self.data, (storages + BASES) * sizeof(char*))
             if data == NULL:
@@ -695,6 +730,8 @@ cdef class Workspace:
             self.make_results(code)
         first = code.place(first)
         memcpy(self.v + first, code.c.v + first, (code.c.n - first) * sizeof(double))
+        for seed in range(1, seeds):
+            memcpy(self.v + seed * code.c.n + behind, code.c.v + behind, (code.c.n - behind) * sizeof(double))
         self.code = code
         if self.schedule is not None:
             load_constants(&self.schedule.plan, <double*>self.aligned)
@@ -1066,6 +1103,19 @@ cdef class Replay:
         """The Hessian of an output (a slot, -1 for a constant) by all elements of inputs (indices of leaves): an array."""
         return curvature_of(self, inputs, output)
 
+    # The same behind paths with arrays.
+
+    @property
+    def is_wide(self):
+        """Whether what is behind the path is for several seeds at a time."""
+        return self.code.spread is not None
+
+    def derivatives(self, Py_ssize_t first, bint columns):
+        """For the inputs from number `first` on, which are seeds, a list of the derivatives of each output: arrays (size of the output,
+        size of the seed) if they are `columns`, else their transposes. None where a guard behind the path does not hold.
+        """
+        return jacobian_of_seeds(self, first, columns)
+
     @property
     def length(self):
         """Number of instructions of the path it is on."""
@@ -1283,6 +1333,7 @@ cdef object leaf_value(Workspace ws, x):
 include "contents.pxi"
 include "scheduled.pxi"
 include "seeds.pxi"
+include "several.pxi"
 include "shortcut.pxi"
 include "onestep.pxi"
 include "rows.pxi"

@@ -31,6 +31,13 @@ cdef class Lives:
             self.count += 1
         self.last[number] = at
 
+    cdef int sort(self) except -1:
+        """Puts those that are there from the start before the others."""
+        numbers = sorted([self.order[k] for k in range(self.count)], key=lambda number: self.first[<Py_ssize_t>number] >= 0)
+        for k, number in enumerate(numbers):
+            self.order[k] = number
+        return 0
+
     cdef void touch_chain(self, const Chain* chain, int64_t at) noexcept:
         cdef int j, k
         for j in range(chain.count):
@@ -99,4 +106,9 @@ cdef Lives lives_of(Code code, Fusion fusion):
             i = lives.order[s]
             if lives.first[i] <= pause and (lives.last[i] > pause or lives.first[i] < 0):
                 lives.last[i] = count + 1
+            elif lives.first[i] > pause and code.spread is not None and i not in code.spread.spans:
+                # Computed for the first seeds only, and there for the others.
+                lives.first[i], lives.last[i] = -1, count + 1
+        if code.spread is not None:
+            lives.sort()
     return lives

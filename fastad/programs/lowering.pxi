@@ -47,6 +47,10 @@ cdef int lower_by_kind(Lowering to, record, int64_t slot) except -1:
         lower = LOWERED.get(record.rule.function)
         if lower is not None:
             return lower(to, record.rule.bind(record.args, record.kwargs).arguments, whole_ref(to.tape, record.outs, slot))
+    if kind is Call and isinstance(record.outs, (list, tuple)) and record.rule.function in LOWERED_SEVERAL \
+            and all([type(out) is int for out in record.outs]):
+        outs = [whole_ref(to.tape, out, slot) for out in record.outs]
+        return LOWERED_SEVERAL[record.rule.function](to, record.rule.bind(record.args, record.kwargs).arguments, outs)
     return 0
 
 
@@ -242,21 +246,53 @@ def _product(Lowering to, arguments, Ref out):
     around = np.broadcast_shapes(p.shape[:len(p.shape) - 2], q.shape[:len(q.shape) - 2])
     n, k, m = p.shape[len(p.shape) - 2], p.shape[len(p.shape) - 1], q.shape[len(q.shape) - 1]
     r = out.like((*around, n, m), contiguous_strides((*around, n, m), out.itemsize), 0)
+    if k <= FASTAD_FEW and m <= FASTAD_FEW and x.type_number in (NPY_DOUBLE, cnp.NPY_FLOAT):
+        kernel = to.add()
+        kernel.loop = fastad_product_double if x.type_number == NPY_DOUBLE else fastad_product_float
+        return set_product(to, kernel, [p, q, r], around)
     matmul = np.matmul
     u = <PyUFuncObject*>matmul
     for i in range(u.ntypes):
         if u.types[3 * i] == u.types[3 * i + 1] == u.types[3 * i + 2] == x.type_number:
             kernel = to.add()
             kernel.loop, kernel.data = u.functions[i], u.data[i]
-            parts = [ref.like(ref.shape[:len(ref.shape) - 2], ref.strides[:len(ref.strides) - 2], 0) for ref in (p, q, r)]
-            if not to.nest(kernel, parts, around):
-                return 0
-            kernel.lengths[1], kernel.lengths[2], kernel.lengths[3] = n, k, m
-            for i, ref in enumerate((p, q, r)):
-                kernel.strides[3 + 2 * i] = ref.strides[len(ref.strides) - 2]
-                kernel.strides[4 + 2 * i] = ref.strides[len(ref.strides) - 1]
-            return 1
+            return set_product(to, kernel, [p, q, r], around)
     return 0
+
+
+cdef int set_product(Lowering to, Kernel* kernel, list matrices, tuple around) except -1:
+    """Puts two factors and a product of matrices, over a shape of such, into a kernel with a loop for one."""
+    cdef Ref ref
+    cdef int i
+    cdef Ref x = matrices[0]
+    cdef Ref y = matrices[1]
+    if not to.nest(kernel, [ref.like(ref.shape[:len(ref.shape) - 2], ref.strides[:len(ref.strides) - 2], 0) for ref in matrices], around):
+        return 0
+    kernel.lengths[1], kernel.lengths[2] = x.shape[len(x.shape) - 2], x.shape[len(x.shape) - 1]
+    kernel.lengths[3] = y.shape[len(y.shape) - 1]
+    for i, ref in enumerate(matrices):
+        kernel.strides[3 + 2 * i] = ref.strides[len(ref.strides) - 2]
+        kernel.strides[4 + 2 * i] = ref.strides[len(ref.strides) - 1]
+    to.small = to.small and kernel.lengths[1] * kernel.lengths[2] * kernel.lengths[3] < SMALL
+    join_rows(kernel)
+    return 1
+
+
+cdef void join_rows(Kernel* kernel) noexcept:
+    """Makes one product of many that have the second factor in common, where their rows follow one another."""
+    cdef int k
+    while kernel.strides[1] == 0 and (kernel.lengths[0] == 1 or (
+            kernel.strides[0] == kernel.lengths[1] * kernel.strides[3] and kernel.strides[2] == kernel.lengths[1] * kernel.strides[7])):
+        kernel.lengths[1] *= kernel.lengths[0]
+        kernel.lengths[0] = 1
+        for k in range(3):
+            kernel.strides[k] = 0
+        if kernel.outer == 0:
+            return
+        kernel.outer -= 1
+        kernel.lengths[0] = kernel.around[kernel.outer]
+        for k in range(3):
+            kernel.strides[k] = kernel.steps[kernel.outer][k]
 
 
 def _where(Lowering to, arguments, Ref out):

@@ -31,6 +31,8 @@ MAX_INSTANCES = 64       # of a class whose method is a program, for which paths
 MAX_PATHS = 256          # per signature; the one not used for longest makes room
 FORGOTTEN = 1 << 20      # bytes of arrays from which on a path lets go of their values, and a derivative runs it once more for them
 FEWEST_SEEDS = 3         # from which a sweep of several at a time is the faster one
+OWN_PROGRAM = 8          # elements of an input from which on its tangents may have a program of their own
+MOST_PROGRAMS = 4        # for the tangents of one Jacobian: each replays the path
 PATIENCE = 64            # misses in a row, or more misses than hits after that, before a signature runs eagerly
 
 
@@ -76,10 +78,10 @@ class Paths:
 
     # ---- replaying ----
 
-    def run(self, kind, differentiated, arguments, plain=False):
+    def run(self, kind, differentiated, arguments, plain=False, several=False):
         """(Code, Replay at its end) for these arguments; _RunEagerly if they must be computed without a program.
 
-        `plain` is for sweeps over the instructions as they are, which want the value of each.
+        `plain` is for sweeps over the instructions as they are, which want the value of each, `several` for several seeds.
         """
         if self.reason is not None:
             raise _RunEagerly
@@ -89,7 +91,7 @@ class Paths:
         if code is None or not code.live_arrays() or not self.is_current(code):
             code = recorded = self.record(arguments, code)
         while True:
-            target = self.code_for(code, kind, differentiated, arguments)
+            target = self.code_for(code, kind, differentiated, arguments, several)
             states = self.generator_states(target, {})
             replay = Replay(target, plain)
             replay.start(arguments.leaves)
@@ -99,7 +101,7 @@ class Paths:
                 if sibling is None:
                     break
                 code = sibling
-                target = self.code_for(code, kind, differentiated, arguments)
+                target = self.code_for(code, kind, differentiated, arguments, several)
                 self.generator_states(target, states)
                 replay.switch(target)
                 held = replay.go_on(replay.at, pause)
@@ -135,8 +137,9 @@ class Paths:
                 raise _RunEagerly
             code = recorded = self.record(arguments, code)
 
-    def code_for(self, code, kind, differentiated, arguments=None):
-        """The Code that computes a derivative behind a path: the path's own where numeric sweeps serve.
+    def code_for(self, code, kind, differentiated, arguments=None, several=False):
+        """The Code that computes a derivative behind a path: the path's own where numeric sweeps serve; for `several` seeds at a time
+        if it can.
 
         A program without its source has no values to record a derivative at; they are those of a replay with these arguments. If
         that leaves the path, the path itself comes back, which stops at the same guard; None if there are no arguments.
@@ -179,7 +182,9 @@ class Paths:
             found.is_number, found.value_slot = code.is_number, code.value_slot
             found.owner = (kind, differentiated, code)
             code.owner.derived[kind, differentiated] = found
-        return found
+        if several:
+            found.widen(code)
+        return found.wide if several and found.wide is not None else found
 
     def path_for(self, arguments):
         """The Code of the path that these arguments take, with lines, for looking at; also where the function runs eagerly."""
@@ -803,7 +808,8 @@ class Program(Replayed):
     @property
     def stats(self) -> dict[str, Any]:
         """What is recorded and how it went, over all signatures: numbers, `bytes`, the names of functions that call Python in
-        a replay or a derivative, and why signatures run eagerly.
+        a replay or a derivative, how many Jacobians and Hessians take one seed at a time as a decision in them depends on it, and
+        why signatures run eagerly.
         """
         with self._lock:
             paths = list(self._paths.values())
@@ -818,6 +824,7 @@ class Program(Replayed):
             "scheduled": sum(code.n for code in codes if code.schedule is not None),
             "runs": sum(code.schedule.runs for code in codes if code.schedule is not None),
             "python_calls": sorted({name for code in codes + derived for name in code.callbacks}),
+            "seeds_by_one": sum(code.by_one for code in derived),
             "eager": [p.reason for p in paths if p.reason is not None],
         })
 
@@ -990,11 +997,34 @@ def _jacobian(paths, chosen, mode):
     leaves = chosen.leaves
     first = paths.last if paths.last is not None else paths.record(chosen.arguments, None)
     n, m = _leaves.count(leaves), _count(first.outputs)
-    kind = "tangent" if mode == "forward" or (mode == "auto" and n < m) else "reverse"
-    several = (n if kind == "tangent" else m) >= FEWEST_SEEDS
-    code, replay = paths.run(kind, chosen.inputs, chosen.arguments, several or kind == "tangent")
+    if mode == "forward" or (mode == "auto" and n < m):
+        blocks: dict = {}
+        for inputs in _apart(first, chosen, n):
+            part = chosen if inputs == chosen.inputs else _Chosen.inputs_of(chosen.arguments, inputs)
+            code, found = _blocks(paths, part, "tangent", n >= FEWEST_SEEDS)
+            blocks.update(zip(inputs, zip(*found)))
+        rows = list(zip(*[blocks[k] for k in chosen.inputs])) if blocks else []
+    else:
+        code, rows = _blocks(paths, chosen, "reverse", m >= FEWEST_SEEDS)
+    return unflatten_derivatives(code.structure, [chosen.rebuild(list(row)) for row in rows])
+
+
+def _apart(code, chosen, count):
+    """The chosen inputs in groups whose tangents have a program of their own, so that what depends on other groups stays out of it."""
+    large = [(k,) for k, leaf in zip(chosen.inputs, chosen.leaves) if _leaves.count([leaf]) >= OWN_PROGRAM]
+    others = tuple(k for k in chosen.inputs if (k,) not in large)
+    groups = [*large, others] if others else large
+    return groups if 1 < len(groups) <= MOST_PROGRAMS and count >= FEWEST_SEEDS and not code.numeric and not code.draws else [chosen.inputs]
+
+
+def _blocks(paths, chosen, kind, several):
+    """(Code, entries of the Jacobian by result and chosen input)"""
+    leaves = chosen.leaves
+    code, replay = paths.run(kind, chosen.inputs, chosen.arguments, several or kind == "tangent", several)
     value = replay.result(code.outputs)
-    if several and code.takes_lanes:
+    if replay.is_wide:
+        blocks = _wide_blocks(code, replay, chosen, kind, value)
+    elif several and code.takes_lanes:
         slots = [slot for x, y in zip(code.outputs, value) for slot in ([x] if isinstance(x, int) else [-1] * _leaves.count([y]))]
         matrix = (replay.columns if kind == "tangent" else replay.rows)(list(chosen.inputs), slots)
         blocks = _leaves.blocks_of(matrix, value, leaves)
@@ -1005,13 +1035,16 @@ def _jacobian(paths, chosen, mode):
         rows = [_reverse(code, replay, chosen, unit) for unit in _leaves.units(value)]
         blocks = _leaves.blocks(value, leaves, rows=rows)
     replay.finish()
-    return unflatten_derivatives(code.structure, [chosen.rebuild(row) for row in blocks])
+    return code, blocks
 
 
 def _hessian(paths, chosen):
     leaves = chosen.leaves
-    code, replay = paths.run("product", chosen.inputs, chosen.arguments, True)
-    if code.takes_lanes and code.numeric_product and _leaves.count(leaves) >= FEWEST_SEEDS:
+    several = _leaves.count(leaves) >= FEWEST_SEEDS
+    code, replay = paths.run("product", chosen.inputs, chosen.arguments, True, several)
+    if replay.is_wide:
+        blocks = _wide_blocks(code, replay, chosen, "product", leaves)
+    elif code.takes_lanes and code.numeric_product and several:
         matrix = replay.curvature(list(chosen.inputs), code.outputs[0] if isinstance(code.outputs[0], int) else -1)
         blocks = _leaves.blocks_of(matrix, leaves, leaves)
     else:
@@ -1019,6 +1052,25 @@ def _hessian(paths, chosen):
         blocks = _leaves.blocks(leaves, leaves, columns=columns)
     replay.finish()
     return chosen.rebuild([chosen.rebuild(row) for row in blocks])
+
+
+def _wide_blocks(code, replay, chosen, kind, value):
+    """Entries by result (a leaf of `value`) and chosen input, as of `_leaves.blocks`, behind a replay for several seeds."""
+    columns = kind != "reverse"
+    tables = replay.derivatives(len(chosen.arguments.leaves), columns)
+    if tables is None:
+        raise _RunEagerly
+    moving = [k for k in range(len(value)) if kind == "product" or not isinstance(code.outputs[k], Plain)]
+    order = dict(zip(moving, range(len(moving))))
+    blocks = []
+    for k, leaf in enumerate(value):
+        if k not in order:
+            blocks.append([_leaves.zero_block(leaf, x, x if kind == "reverse" else leaf) for x in chosen.leaves])
+        elif columns:
+            blocks.append([_leaves.block(tables[j][order[k]], leaf, x) for j, x in enumerate(chosen.leaves)])
+        else:
+            blocks.append([_leaves.block(table, leaf, x) for x, table in zip(chosen.leaves, tables[order[k]])])
+    return blocks
 
 
 def _count(outputs):

@@ -136,7 +136,7 @@ cdef class Strips:
         cdef int64_t before = self.count
         cdef BoxedKernel boxed
         cdef int k
-        if not passes["short"]:
+        if not passes["short"] or self.code.spread is not None:
             return False
         if self.learning is not None and lowering.count == 1:
             boxed = self.loops[self.learning] = BoxedKernel()
@@ -208,7 +208,7 @@ cdef class Strips:
         cdef bint taken = False
         kind = type(record)
         self.learning = None
-        if not passes["short"]:
+        if not passes["short"] or self.code.spread is not None:
             return False
         if kind is Elementwise:
             short = self.add()

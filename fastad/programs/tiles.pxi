@@ -66,42 +66,78 @@ cdef inline char* address_of(Place* place, double* v, char** data) noexcept nogi
     return <char*>&place.constant + place.offset
 
 
+cdef enum:
+    SHORT_ROW = 16          # elements along a last dimension that are read together with the dimension around it
+
+
+cdef inline void read_rows(const char* source, char* target, int64_t rows, int64_t n, cnp.npy_intp row, cnp.npy_intp step) noexcept nogil:
+    """Rows of n elements of 8 bytes side by side."""
+    cdef int64_t i, k
+    cdef int64_t* to = <int64_t*>target
+    cdef int64_t x
+    if step == 0:
+        for i in range(rows):
+            x = (<const int64_t*>(source + i * row))[0]
+            for k in range(n):
+                to[k] = x
+            to += n
+    else:
+        for i in range(rows):
+            for k in range(n):
+                to[k] = (<const int64_t*>(source + i * row + k * step))[0]
+            to += n
+
+
 cdef void read_nest(const Nest* nest, const char* source, char* target, int64_t start, int64_t n) noexcept nogil:
     """Elements start to start + n - 1 of an operand of any strides, side by side."""
     cdef cnp.npy_intp[OUTER + 1] index
-    cdef int64_t left = start, run, k
+    cdef int64_t left = start, run, rows, k
     cdef int d, last = nest.ndim - 1
+    cdef int64_t inner = nest.lengths[last]
     cdef cnp.npy_intp step = nest.strides[last]
     for d in range(last, -1, -1):
         index[d] = left % nest.lengths[d]
         left //= nest.lengths[d]
         source += index[d] * nest.strides[d]
     while n > 0:
-        run = min(n, nest.lengths[last] - index[last])
-        if step == nest.size:
-            memcpy(target, source, run * nest.size)
-        elif nest.size == 8:
-            for k in range(run):
-                (<int64_t*>target)[k] = (<const int64_t*>(source + k * step))[0]
-        elif nest.size == 4:
-            for k in range(run):
-                (<int32_t*>target)[k] = (<const int32_t*>(source + k * step))[0]
+        d = last
+        if last > 0 and nest.size == 8 and inner <= SHORT_ROW and index[last] == 0 and n >= inner:
+            d = last - 1
+            rows = min(n // inner, nest.lengths[d] - index[d])
+            run = rows * inner
+            if inner == 2:
+                read_rows(source, target, rows, 2, nest.strides[d], step)
+            elif inner == 3:
+                read_rows(source, target, rows, 3, nest.strides[d], step)
+            elif inner == 4:
+                read_rows(source, target, rows, 4, nest.strides[d], step)
+            else:
+                read_rows(source, target, rows, inner, nest.strides[d], step)
+            index[d] += rows
+            source += rows * nest.strides[d]
         else:
-            for k in range(run):
-                memcpy(target + k * nest.size, source + k * step, nest.size)
+            run = min(n, inner - index[last])
+            if step == nest.size:
+                memcpy(target, source, run * nest.size)
+            elif nest.size == 8:
+                for k in range(run):
+                    (<int64_t*>target)[k] = (<const int64_t*>(source + k * step))[0]
+            elif nest.size == 4:
+                for k in range(run):
+                    (<int32_t*>target)[k] = (<const int32_t*>(source + k * step))[0]
+            else:
+                for k in range(run):
+                    memcpy(target + k * nest.size, source + k * step, nest.size)
+            index[last] += run
+            source += run * step
         target += run * nest.size
         n -= run
-        source -= index[last] * step
-        index[last] = 0
-        d = last - 1
-        while d >= 0:
-            index[d] += 1
-            source += nest.strides[d]
-            if index[d] < nest.lengths[d]:
-                break
+        while d > 0 and index[d] == nest.lengths[d]:
             source -= index[d] * nest.strides[d]
             index[d] = 0
             d -= 1
+            index[d] += 1
+            source += nest.strides[d]
 
 
 cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
@@ -231,6 +267,7 @@ cdef class Growing:
     cdef dict known          # by loop and operands: the member that computes it
     cdef set sums            # slots and storages of sums
     cdef int totals
+    cdef bint seeded         # whether its members depend on the seeds of a sweep of several: all do, or none
     cdef Py_ssize_t kernels  # how many it stands for
     cdef BoxedKernel first   # the first of them
 
@@ -459,7 +496,8 @@ cdef class Fusion:
         cdef BoxedKernel boxed
         cdef bint member = self.can_be_member(kernel)
         cdef int k
-        if self.chain is not None and ((member and elements_of(kernel) != self.chain.n) or kernel.is_guard):
+        if self.chain is not None and ((member and (elements_of(kernel) != self.chain.n or kernel.seeded != self.chain.seeded))
+                                       or kernel.is_guard):
             if kernel.is_guard or self.chain.conflicts(kernel, False) or elements_of(kernel) >= self.chain.n:
                 self.close()
             else:
@@ -469,6 +507,7 @@ cdef class Fusion:
         if member:
             if self.chain is None:
                 self.chain = Growing(self.code, elements_of(kernel))
+                self.chain.seeded = kernel.seeded
             self.chain.join(kernel)
             self.home = record
             return 0
@@ -567,6 +606,7 @@ cdef class Fusion:
                             self.needed.add(kernels[code.counts[record]].places[k].number)
                 else:
                     kernels[code.counts[record]].chain = Emission(self, <Growing>entry).chain()
+                    kernels[code.counts[record]].seeded = (<Growing>entry).seeded
                     code.chains += 1
                 code.counts[record] += 1
         return 0
