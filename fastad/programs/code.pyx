@@ -631,8 +631,8 @@ cdef list without_copies(Tape tape, list outputs):
 
 
 include "tiles.pxi"
-include "liveness.pxi"
 include "strips.pxi"
+include "liveness.pxi"
 include "lives.pxi"
 
 

@@ -24,7 +24,9 @@ cdef int drop_dead(Fusion fusion) except -1:
         op = c.opcode[i]
         if op == OP_ARRAY:
             record = c.a[i]
-            if code.counts[record] < 0:
+            if code.taken.many[record]:
+                drop_dead_shorts(code.taken, record, i <= fusion.last_guard, slots, storages)
+            elif code.counts[record] < 0:
                 storages.update(storages_of(code.tape.records[record]))
                 mark_slots(code, code.tape.records[record], slots)
             elif i <= fusion.last_guard or is_live(code.kernels[record], code.counts[record], slots, storages):
@@ -40,6 +42,25 @@ cdef int drop_dead(Fusion fusion) except -1:
                 slots[c.a[i]] = slots[c.b[i]] = 1
         elif op == OP_SPECIAL:
             slots[c.a[i]] = 1
+    return 0
+
+
+cdef int drop_dead_shorts(Strips strips, int32_t record, bint early, bytearray slots, set storages) except -1:
+    """The same for an instruction that is short loops."""
+    cdef const Spot* spot
+    cdef int64_t j
+    cdef int k
+    for j in range(strips.first[record] + strips.many[record] - 1, strips.first[record] - 1, -1):
+        spot = &strips.shorts[j].at[strips.shorts[j].count - 1]
+        if not early and not (slots[spot.number] if spot.kind == SCALAR else spot.number in storages):
+            strips.shorts[j].dropped = True
+            continue
+        for k in range(strips.shorts[j].count):
+            spot = &strips.shorts[j].at[k]
+            if spot.kind == SCALAR:
+                slots[spot.number] = 1
+            elif spot.kind == ARRAY:
+                storages.add(<Py_ssize_t>spot.number)
     return 0
 
 

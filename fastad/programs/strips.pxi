@@ -325,7 +325,8 @@ cdef class Strips:
             elif c.opcode[i] == OP_ARRAY:
                 record = c.a[i]
                 for j in range(self.first[record], self.first[record] + self.many[record]):
-                    self.rename(&self.shorts[j], known)
+                    if not self.shorts[j].dropped:
+                        self.rename(&self.shorts[j], known)
                 if code.counts[record]:
                     for number in fusion.touched(record, True):
                         self.versions[<Py_ssize_t>number] += 1
