@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import elementals
 from ..core import scalar
+from ..core.scalar import is_plain
 from ..errors import TraceError, no_rule_by, user_line
 from ..table import CONSTANTS, ELEMENTARY, OPERANDS, SPECIAL
 from ..table.generate import FIRST_OPCODE
@@ -198,7 +199,7 @@ def needs_of_special(row):
 
 def product(w, p):
     """w p in the dtype of w, 0 where a factor is 0: the product of the chain rule."""
-    if isinstance(p, (int, float)) and p == p and abs(p) != np.inf:
+    if is_plain(p, (int, float)) and p == p and abs(p) != np.inf:
         return w if p == 1.0 else w * p if p else None
     return apply("mulz", w, p)
 

@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.active import ActiveArray
+from ..core.scalar import Active
 from ..errors import is_library_file
 from .code import Contents
 from .names import MISSING, NUMBERS, cell_contents, draws_nothing, is_closed, logged_and_read, names_of, reads_classes, unrepeatable
@@ -228,7 +230,7 @@ class Captures:
                 self.hidden.append(value)
             self.streams.append(value)
             return
-        if type(value) in NUMBERS or isinstance(value, (np.generic, types.ModuleType, type)) or not self._first(value):
+        if type(value) in NUMBERS or isinstance(value, (np.generic, types.ModuleType, type)) or type(value) in (Active, ActiveArray) or not self._first(value):
             return
         if isinstance(value, np.ndarray):
             if value.dtype.kind in "biufc":

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...core.scalar import is_plain
 from .extremes import tie_shares
 from .helpers import expand_reduced, like, normal_axes
 from .registry import rule
@@ -38,7 +39,7 @@ def _count(a, axis, where, dtype):
 
 def _reciprocal(count):
     """1 / count, and 0 where that is not positive: no element takes part, or no freedom is left."""
-    if isinstance(count, (int, float)):
+    if is_plain(count, (int, float)):
         return 1.0 / count if count > 0 else 0.0
     return np.where(count > 0, 1.0 / np.where(count > 0, count, 1), 0)
 
