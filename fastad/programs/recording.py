@@ -131,6 +131,9 @@ def derive(code, kind, differentiated, values=None):
     trace.start = code.tape.copy() if values is None else values
     with trace:
         tape = trace.tape
+        if tape.watch is None:
+            # All of it is written by one line of the user's, the one that asks for the derivative.
+            tape.leave_places()
         inputs = [_handle(code.inputs[k]) for k in differentiated]
         outputs = [_handle(x.operand if type(x) is Single else x) for x in code.outputs if not isinstance(x, Plain)]
         seeds: list = []

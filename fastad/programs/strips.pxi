@@ -326,16 +326,19 @@ cdef class Strips:
                 record = c.a[i]
                 for j in range(self.first[record], self.first[record] + self.many[record]):
                     if not self.shorts[j].dropped:
-                        self.rename(&self.shorts[j], known)
+                        self.rename(&self.shorts[j], known, i <= fusion.last_guard)
                 if code.counts[record]:
                     for number in fusion.touched(record, True):
                         self.versions[<Py_ssize_t>number] += 1
         self.drop(fusion, storages)
         return 0
 
-    cdef int rename(self, Short* short, dict known) except -1:
-        """Goes on over a short loop, the next in order."""
+    cdef int rename(self, Short* short, dict known, bint guarded) except -1:
+        """Goes on over a short loop, the next in order; `guarded` if another path may go on from behind it, where storages between
+        kernels are not kept.
+        """
         cdef Spot* target = &short.at[short.count - 1]
+        cdef int32_t kept = <int32_t>len(self.code.tape.storages) if guarded else 0x7fffffff
         cdef int k
         cdef bint whole = target.kind == ARRAY and target.flat and target.offset == 0 and target.bytes == self.sizes[target.number]
         cdef Spot* source = &short.at[0]
@@ -345,7 +348,7 @@ cdef class Strips:
         if passes["ones"] and (FASTAD_SHORT_MULTIPLY <= short.code < FASTAD_SHORT_DIVIDE
                                or FASTAD_SHORT_MULZ <= short.code < FASTAD_SHORT_NEGATIVE):
             for k in range(2):
-                if short.at[k].kind == POOLED and short.at[k].uniform and self.number_at(&short.at[k]) == 1.0:
+                if self.is_one(&short.at[k]):
                     short.at[0], short.at[1], short.count, short.code = short.at[1 - k], target[0], 2, FASTAD_SHORT_COPY
                     target = &short.at[1]
                     break
@@ -365,16 +368,20 @@ cdef class Strips:
             return 0
         self.versions[target.number] += 1
         version = self.versions[target.number]
-        if key is not None:
+        if key is not None and target.number < kept:
             known[key] = target.number, target.offset, version
         if whole and passes["copies"] and (short.code == FASTAD_SHORT_COPY or short.code == FASTAD_SHORT_FILL) \
-                and not (source.kind == ARRAY and source.number == target.number):
+                and not (source.kind == ARRAY and (source.number == target.number or source.number >= kept)):
             self.names[target.number] = Name(source[0], version, self.versions[source.number] if source.kind == ARRAY else 0)
         return 0
 
-    cdef double number_at(self, const Spot* spot) except? -1:
-        """A float64 of the pool."""
-        return (<double*>(<char*>self.pool + spot.offset))[0]
+    cdef bint is_one(self, const Spot* spot) noexcept:
+        """Whether it is the number 1.0 for all elements, in every replay."""
+        if not spot.uniform or spot.bytes != 8:
+            return False
+        if spot.kind == SCALAR:
+            return self.code.c.opcode[spot.number] == OP_CONSTANT and self.code.c.v[spot.number] == 1.0
+        return spot.kind == POOLED and (<double*>(<char*>self.pool + spot.offset))[0] == 1.0
 
     cdef int look_up(self, Short* short, int k) except -1:
         """Reads operand k where it was copied from, if both are as they were then."""
