@@ -198,7 +198,8 @@ def block(table, leaf, partner):
 def zero_block(leaf, partner, like):
     """The entry of `blocks` where a result does not depend on an input, in the type of one of the two."""
     shape = shape_of(leaf) + shape_of(partner)
-    return np.zeros(shape, getattr(like, "dtype", float)) if is_array(leaf) or is_array(partner) else 0.0
+    dtype = getattr(like, "dtype", float)
+    return np.zeros(shape, dtype if dtype in FLOATS else float) if is_array(leaf) or is_array(partner) else 0.0
 
 
 def _stacked(entries, leaf, partner, axis):

@@ -18,6 +18,7 @@ cdef struct GeneralLoop:
 
 cdef dict general_places = {}                   # by the name of the ufunc: the place of its loop for float64
 cdef GeneralLoop[GENERAL_LOOPS] general_loops
+NEVER_FAIL = ("det", "slogdet")
 
 
 cdef bint run_general(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
@@ -84,7 +85,11 @@ cdef int lower_general(Lowering to, str name, int inputs, list operands, list co
         operands[k] = ref
         parts.append(ref.like(ref.shape[:len(ref.shape) - cores[k]], ref.strides[:len(ref.shape) - cores[k]], 0))
     kernel = to.add()
-    kernel.checked, kernel.data = run_general, general
+    if name in NEVER_FAIL:
+        kernel.loop, kernel.data = general.loop, general.data
+    else:
+        # What comes behind it must wait for it: it joins no chain.
+        kernel.checked, kernel.data, to.checks = run_general, general, True
     if not to.nest(kernel, parts, np.broadcast_shapes(*[(<Ref>part).shape for part in parts])):
         return 0
     for k in range(len(lengths)):
@@ -149,7 +154,7 @@ def _cofactors(Lowering to, arguments, Ref out):
     if not lower_general(to, "det", 1, [a, determinant], [2, 0], (a.shape[around],)):
         return 0
     kernel = to.add()
-    kernel.checked = all_nonzero
+    kernel.checked, to.checks = all_nonzero, True
     if not to.nest(kernel, [determinant], determinant.shape) \
             or not lower_general(to, "inv", 1, [a, inverse], [2, 2], (a.shape[around],)):
         return 0

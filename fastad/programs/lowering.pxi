@@ -225,6 +225,10 @@ def _mean(Lowering to, arguments, Ref out):
     return to.ufunc(np.true_divide, [out, count, out], out.shape)
 
 
+cdef enum:
+    SMALL_PRODUCT = 512        # multiplications
+
+
 def _product(Lowering to, arguments, Ref out):
     """Products of matrices and vectors, with the loop of np.matmul."""
     cdef PyUFuncObject* u
@@ -246,10 +250,6 @@ def _product(Lowering to, arguments, Ref out):
     around = np.broadcast_shapes(p.shape[:len(p.shape) - 2], q.shape[:len(q.shape) - 2])
     n, k, m = p.shape[len(p.shape) - 2], p.shape[len(p.shape) - 1], q.shape[len(q.shape) - 1]
     r = out.like((*around, n, m), contiguous_strides((*around, n, m), out.itemsize), 0)
-    if k <= FASTAD_FEW and m <= FASTAD_FEW and x.type_number in (NPY_DOUBLE, cnp.NPY_FLOAT):
-        kernel = to.add()
-        kernel.loop = fastad_product_double if x.type_number == NPY_DOUBLE else fastad_product_float
-        return set_product(to, kernel, [p, q, r], around)
     matmul = np.matmul
     u = <PyUFuncObject*>matmul
     for i in range(u.ntypes):
@@ -261,7 +261,7 @@ def _product(Lowering to, arguments, Ref out):
 
 
 cdef int set_product(Lowering to, Kernel* kernel, list matrices, tuple around) except -1:
-    """Puts two factors and a product of matrices, over a shape of such, into a kernel with a loop for one."""
+    """Puts two factors and a product of matrices, over a shape of such, into a kernel with a loop for one; a small one gets another."""
     cdef Ref ref
     cdef int i
     cdef Ref x = matrices[0]
@@ -275,7 +275,18 @@ cdef int set_product(Lowering to, Kernel* kernel, list matrices, tuple around) e
         kernel.strides[4 + 2 * i] = ref.strides[len(ref.strides) - 1]
     to.small = to.small and kernel.lengths[1] * kernel.lengths[2] * kernel.lengths[3] < SMALL
     join_rows(kernel)
+    if x.type_number in (NPY_DOUBLE, cnp.NPY_FLOAT) and is_small_product(kernel.lengths[1], kernel.lengths[2], kernel.lengths[3]):
+        kernel.loop, kernel.data = fastad_product_double if x.type_number == NPY_DOUBLE else fastad_product_float, NULL
     return 1
+
+
+cdef bint is_small_product(cnp.npy_intp rows, cnp.npy_intp inner, cnp.npy_intp columns) noexcept:
+    """Whether fastad's loop is faster than BLAS: below a few hundred multiplications, and of any length where rows are short."""
+    if inner > FASTAD_FEW:
+        return False
+    if columns == 1:
+        return rows * inner <= SMALL_PRODUCT // 8
+    return rows * inner * columns <= SMALL_PRODUCT or inner <= 3 or (inner == 4 and columns <= 4)
 
 
 cdef void join_rows(Kernel* kernel) noexcept:

@@ -6,8 +6,9 @@
 
 #include "fastad/core/vector.h"
 
-#define FASTAD_FEW 16        /* columns, and length of the inner axis: from there on BLAS is the faster one */
+#define FASTAD_FEW 16        /* of the inner axis, at most */
 #define FASTAD_WIDTH 8       /* columns that are computed together */
+#define FASTAD_BLOCK 64      /* rows that are */
 
 #define FASTAD_ROWS(real, columns) \
     case columns: \
@@ -27,17 +28,19 @@
 
 #define FASTAD_PRODUCT(real) \
     FASTAD_CLONES static void fastad_product_##real(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
-        const npy_intp rows = lengths[1], inner = lengths[2], columns = lengths[3]; \
+        const npy_intp inner = lengths[2], columns = lengths[3]; \
         const npy_intp x_row = steps[3], x_column = steps[4], y_column = steps[6], v_row = steps[7], v_column = steps[8]; \
         real few[FASTAD_FEW * FASTAD_WIDTH]; \
-        npy_intp outer, first, i, j, l; \
+        npy_intp outer, from, first, i, j, l; \
         (void)data; \
-        for (outer = 0; outer < lengths[0]; outer++) { \
-            const char *x = args[0] + outer * steps[0]; \
+        for (outer = 0; outer < lengths[0]; outer++) \
+        for (from = 0; from < lengths[1]; from += FASTAD_BLOCK) { \
+            const npy_intp rows = lengths[1] - from < FASTAD_BLOCK ? lengths[1] - from : FASTAD_BLOCK; \
+            const char *x = args[0] + outer * steps[0] + from * x_row; \
             for (first = 0; first < columns; first += FASTAD_WIDTH) { \
                 const npy_intp width = columns - first < FASTAD_WIDTH ? columns - first : FASTAD_WIDTH; \
                 const char *y = args[1] + outer * steps[1] + first * y_column; \
-                char *v = args[2] + outer * steps[2] + first * v_column; \
+                char *v = args[2] + outer * steps[2] + from * v_row + first * v_column; \
                 npy_intp y_row = steps[5]; \
                 if (width > 1 && y_column != sizeof(real)) { \
                     for (l = 0; l < inner; l++) \

@@ -279,7 +279,8 @@ cdef list jacobian_of_seeds(Replay replay, Py_ssize_t first_seed, bint columns):
     cdef object values
     for x in sweep.code.outputs:
         values = sweep.values(x)
-        sizes.append((math.prod(values.shape[1:]), values.dtype))
+        # Of a result of whole numbers they are zeros.
+        sizes.append((math.prod(values.shape[1:]), values.dtype if values.dtype.kind == "f" else np.dtype(float)))
     for k in range(len(sweep.starts) - 1):
         m = <int64_t>sweep.starts[k + 1] - <int64_t>sweep.starts[k]
         tables.append([np.empty((size, m) if columns else (m, size), dtype) for size, dtype in sizes])
