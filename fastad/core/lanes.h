@@ -12,11 +12,13 @@
 
 #define FASTAD_MAX_LANES 504      /* points at once; a multiple of FASTAD_LANES_STEP, with slots that do not meet in the cache */
 #define FASTAD_LANES_STEP 8
+#define FASTAD_MOST_MOVED 16      /* slots that are moved with a point */
 
 /* Steps beside the opcodes of the op table, which start at 32. */
 enum {
     FASTAD_LANE_SPECIAL = 0,       /* x is its place among the special instructions */
-    FASTAD_LANE_LESS = 1,          /* guards: out is their number, z the result of points that they fail at, -1 for none */
+    FASTAD_LANE_LESS = 1,          /* guards: out is their number, z the result of points that they fail at, -1 for none; u says
+                                      that x (1) or y (2) is compared without its sign */
     FASTAD_LANE_LESS_EQUAL = 2,
     FASTAD_LANE_EQUAL = 3,
     FASTAD_LANE_VALUE = 4,         /* y is how the number is rounded */
@@ -26,10 +28,11 @@ enum {
     FASTAD_LANE_COS = 8,
     FASTAD_LANE_TANH = 9,
     FASTAD_LANE_EXIT = 10,         /* further results: out gets x at the points that no guard has failed at */
-    FASTAD_LANE_PAIRS = 256        /* + 8 * first + second: a sum, difference, product or quotient, and what becomes of it */
+    FASTAD_LANE_PAIRS = 256,       /* + 8 * first + second: a sum, difference, product or quotient, and what becomes of it */
+    FASTAD_LANE_TRIPLES = 512      /* + 8 * (8 * first + second) + third: and what becomes of that, with slot u */
 };
 
-enum {                             /* `second` of a pair: t is what the first gives */
+enum {                             /* `second` of a pair: t is what the first gives. `third` has u for z */
     FASTAD_THEN_ADD = 0,           /* t + z */
     FASTAD_THEN_SUBTRACT = 1,      /* t - z */
     FASTAD_THEN_MULTIPLY = 2,      /* t * z */
@@ -39,7 +42,7 @@ enum {                             /* `second` of a pair: t is what the first gi
     FASTAD_THEN_ABSOLUTE = 6       /* |t| */
 };
 
-typedef struct { int32_t op, x, y, z, out; } FastadLaneStep;
+typedef struct { int32_t op, x, y, z, out, u; } FastadLaneStep;
 
 enum {                             /* what a step of the reverse sweep multiplies by */
     FASTAD_BY_ONE = 0,

@@ -6,7 +6,7 @@ from fastad.core.tape cimport CTape
 
 cdef extern from "fastad/core/lanes.h":
     ctypedef struct FastadLaneStep:
-        int32_t op, x, y, z, out
+        int32_t op, x, y, z, out, u
 
     ctypedef struct FastadLaneReverse:
         uint8_t kind, op, k, add
@@ -61,7 +61,7 @@ cdef class Lanes:
     cdef Port* loads                # and of those behind, one per point
     cdef Port* gradients            # adjoints that go out
     cdef uint8_t* exits             # by guard: whether the results are there where it fails; NULL if there is no such guard
-    cdef int32_t* alive             # by guard, MOST_ALIVE places: slots that differ from point to point and are read behind it
+    cdef int32_t* alive             # by guard, FASTAD_MOST_MOVED places: slots that differ from point to point and are read behind it
     cdef int8_t* alive_count        # how many; -1 for too many. NULL where a derivative is wanted
     cdef int32_t* outputs           # value slots of the results, -1 where one is the same on the whole path
     cdef int32_t exit_slot          # the slot of the first result, where points leave with it

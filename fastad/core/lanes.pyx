@@ -14,6 +14,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport INFINITY
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy
 
 from fastad.core.generated.opcodes cimport *
 from fastad.core.scalar cimport Special, rounded, special_operands, special_row
@@ -36,9 +37,10 @@ cdef extern from *:
     }
     """
     enum:
-        FASTAD_MAX_LANES, FASTAD_LANES_STEP
+        FASTAD_MAX_LANES, FASTAD_LANES_STEP, FASTAD_MOST_MOVED
         FASTAD_LANE_SPECIAL, FASTAD_LANE_LESS, FASTAD_LANE_LESS_EQUAL, FASTAD_LANE_EQUAL, FASTAD_LANE_VALUE
         FASTAD_LANE_EXP, FASTAD_LANE_LOG, FASTAD_LANE_SIN, FASTAD_LANE_COS, FASTAD_LANE_TANH, FASTAD_LANE_EXIT, FASTAD_LANE_PAIRS
+        FASTAD_LANE_TRIPLES
         FASTAD_THEN_ADD, FASTAD_THEN_SUBTRACT, FASTAD_THEN_MULTIPLY, FASTAD_THEN_DIVIDE, FASTAD_THEN_SUBTRACTED, FASTAD_THEN_DIVIDED
         FASTAD_THEN_ABSOLUTE
         FASTAD_BY_ONE, FASTAD_BY_MINUS_ONE, FASTAD_BY_SLOT, FASTAD_BY_PARTIAL, FASTAD_BY_SLOTS, FASTAD_BY_SPECIAL
@@ -71,8 +73,7 @@ cdef enum:
     STRETCH = 1 << 16          # steps after which signals are looked for
     CACHE = 384 << 10          # bytes of a workspace that stay near the processor
     NEAREST = 32 << 10         # and that stay in its first cache
-    MOST_ALIVE = 16            # slots that are moved with a point
-    WIDE = 128                 # lanes beyond which a step takes no less per point, unless all stays in the first cache
+    WIDE = 120                 # lanes beyond which a step takes no less per point, unless all stays in the first cache
 
 cdef const FastadLaneKernels* kernels = fastad_lane_kernels(current_level())
 
@@ -104,10 +105,15 @@ cdef class Lanes:
     @property
     def width(self):
         """How many points fit a block whose workspace stays near the processor."""
-        cdef int64_t lanes = FASTAD_MAX_LANES
-        while lanes > FASTAD_LANES_STEP and (self.slots + self.adjoints) * 8 * lanes > (NEAREST if lanes > WIDE else CACHE):
-            lanes = lanes // 2 // FASTAD_LANES_STEP * FASTAD_LANES_STEP
-        return lanes
+        # Beside the slots: which guard failed, and where the point is.
+        cdef int64_t nearest = fitting(NEAREST, self.slots + self.adjoints + 2)
+        return nearest if nearest > WIDE else min(<int64_t>WIDE, fitting(CACHE, self.slots + self.adjoints))
+
+
+cdef int64_t fitting(int64_t size, int64_t slots) noexcept:
+    """How many points of some slots fit a number of bytes. From one slot to the next there is an odd number of cache lines."""
+    cdef int64_t lines = min(size // (8 * slots), <int64_t>FASTAD_MAX_LANES) // FASTAD_LANES_STEP
+    return FASTAD_LANES_STEP * max(lines - 1 + lines % 2, 1)
 
 
 include "lane_lowering.pxi"
@@ -189,6 +195,7 @@ cdef class Worker:
     cdef const int64_t* rows
     cdef int32_t* failed
     cdef double* found
+    cdef readonly int64_t lost          # how many points have failed at a guard
 
     def __cinit__(self, Points points, int width=0):
         cdef Lanes lanes = points.lanes
@@ -231,8 +238,8 @@ cdef class Worker:
     def run(self, size_t rows, int64_t start, int64_t stop, size_t failed, size_t found):
         """Runs the points numbered rows[start] to rows[stop - 1] (with rows 0: start to stop - 1).
 
-        For each of them `failed` (int32) gets the number of the guard it fails at first, -1 where none does and the results are
-        written, and `found` (float64) the number that left, if it is a guard of such.
+        For those that fail at a guard `failed` (int32) gets the number of the first one, and `found` (float64) the number that left,
+        if it is a guard of such. For the others the results are written.
         """
         cdef int64_t at = start
         self.rows, self.failed, self.found = <const int64_t*>rows, <int32_t*>failed, <double*>found
@@ -289,19 +296,16 @@ cdef class Worker:
             self.block.enough = self.block.left - 1
         else:
             self.conclude(False)
-            kernels.move_together(&self.block, &self.alive[MOST_ALIVE * guard], count)
+            kernels.move_together(&self.block, &self.alive[FASTAD_MOST_MOVED * guard], count)
             self.block.enough = self.few_enough()
 
     cdef void conclude(self, bint all_of_them) noexcept nogil:
         """Writes down what has become of the points that a guard has failed at, or of all of them."""
         # Pointers of its own: what they point to is written below, and for all the compiler knows could be these.
         cdef const double* failed = self.block.failed
-        cdef const double* places = self.block.place
         cdef const uint8_t* exits = self.exits
-        cdef int32_t* outcomes = self.failed
         cdef int32_t[504] lanes
         cdef int64_t place
-        cdef int32_t guard
         cdef int k, l, count = 0, done = 0
         if all_of_them:
             for l in range(self.block.lanes):
@@ -311,16 +315,13 @@ cdef class Worker:
             count = kernels.gone(&self.block, lanes)
         for k in range(count):
             l = lanes[k]
-            place, guard = <int64_t>places[l], -1
-            if failed[l] != INFINITY:
-                guard = <int32_t>failed[l]
-                if exits != NULL and exits[guard]:
-                    guard = -1
-                else:
-                    self.found[place] = self.block.found[l]
-            outcomes[place] = guard
-            lanes[done] = l
-            done += guard < 0
+            if failed[l] == INFINITY or (exits != NULL and exits[<int32_t>failed[l]]):
+                lanes[done] = l
+                done += 1
+            else:
+                place = <int64_t>self.block.place[l]
+                self.failed[place], self.found[place] = <int32_t>failed[l], self.block.found[l]
+                self.lost += 1
         self.store(self.results, self.result_count, self.block.v, lanes, done)
         self.store(self.gradients, self.gradient_count, self.block.w, lanes, done)
 
@@ -356,9 +357,12 @@ cdef class Worker:
         for k in range(self.load_count):
             column = &self.loads[k]
             v = self.block.v + column.slot * self.block.width
-            for l in range(count):
-                row = self.rows[start + l] if self.rows != NULL else start + l
-                v[l] = (<const double*>(column.data + row * column.stride))[0]
+            if self.rows == NULL and column.stride == sizeof(double):
+                memcpy(v, column.data + start * sizeof(double), count * sizeof(double))
+            else:
+                for l in range(count):
+                    row = self.rows[start + l] if self.rows != NULL else start + l
+                    v[l] = (<const double*>(column.data + row * column.stride))[0]
             for l in range(count, self.block.width):
                 v[l] = v[count - 1]
 

@@ -189,13 +189,14 @@ class _Plan:
         if target is None or (kind == "gradient" and target is code and not code.numeric):
             return None
         self.make_room(code, int(rows[0]))
-        failed, found = np.empty(len(rows), np.int32), np.empty(len(rows))
+        failed, found = np.full(len(rows), -1, np.int32), np.empty(len(rows))
         # All rows, which nothing has put into another order, need no list of their numbers.
         numbers = None if len(rows) == one.batch.count else np.ascontiguousarray(rows, np.int64)
         outputs, gradients, constants = self.outputs(code, target)
-        make, is_lanes = self.workers(code, target, outputs, gradients)
-        workers = spread(make, len(rows), numbers, failed, found, one.threads, one.bar, is_lanes)
-        done = int(np.count_nonzero(failed < 0))
+        make, width = self.workers(code, target, outputs, gradients)
+        workers = spread(make, len(rows), numbers, failed, found, one.threads, one.bar, width)
+        is_lanes = width > 1
+        done = len(rows) - sum(worker.lost if is_lanes else len(worker.missed) for worker in workers)
         self.paths.counts.replays += done
         if done:
             self.paths.counts.in_a_row, self.paths.last = 0, code
@@ -206,15 +207,15 @@ class _Plan:
         return self.left_at_guards(code, rows, failed, found) if is_lanes else self.left(rows, workers)
 
     def workers(self, code, target, outputs, gradients):
-        """(what makes a worker, whether it works on lanes)"""
+        """(what makes a worker, how many rows it takes at once: 1 where it does not work on lanes)"""
         inputs = [(address, stride) for address, stride, _ in self.placed]
         lanes = self.lanes(code) if target is code else None
         if lanes is None:
-            return functools.partial(RowWorker, target, inputs, [result for result in outputs if result is not None]), False
+            return functools.partial(RowWorker, target, inputs, [result for result in outputs if result is not None]), 1
         from ..core.lanes import Points, Worker
         points = Points(lanes, inputs, [None if result is None else result[1] for result in outputs],
                         {k: self.map.results.placed(place) for k, place in gradients.items()})
-        return functools.partial(Worker, points), True
+        return functools.partial(Worker, points), lanes.width
 
     def lanes(self, code):
         """The path on lanes, made once."""
