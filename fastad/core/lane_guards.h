@@ -55,26 +55,35 @@ static inline int lowest(uint64_t bits) {
 static void note_failed(const FastadLaneStep *step, FastadLaneBlock *block, uint64_t bits, size_t l) {
     double *failed = block->failed + l, *exit = block->v + (int64_t)block->exit * block->width + l;
     const double *result = block->v + (int64_t)step->z * block->width + l;
+    /* A result that is there already is kept for the point. */
+    const int is_done = step->z >= 0;
+    int *many = is_done ? &block->done : &block->lost, count = *many;
+    int32_t *lanes = is_done ? block->done_lanes : block->lost_lanes;
+    block->alive[l / 64] &= ~bits;
     for (; bits; bits &= bits - 1) {
         const int k = lowest(bits);
         failed[k] = step->out;
-        /* A result that is there already is kept for the point. */
-        if (step->z >= 0) exit[k] = result[k];
-        block->left--;
+        lanes[count++] = (int32_t)l + k;
+        if (is_done) exit[k] = result[k];
     }
+    block->left -= count - *many;
+    *many = count;
 }
 
 /* The guards of a block by one comparison; an operand is taken as it is or without its sign. */
 #define FASTAD_GUARDED(first, operator, second) \
     for (begin = 0; begin < lanes; begin += 64) { \
         const size_t end = begin + 64 < lanes ? begin + 64 : lanes; \
-        uint64_t bits = 0; \
-        for (l = begin; l < end; l += FASTAD_VECTOR) { \
-            const Vector a = FASTAD_AT(x + l), b = FASTAD_AT(y + l); \
-            const Mask here = FASTAD_AT(failed + l) == FASTAD_EVERY(INFINITY), holds = first operator second; \
-            bits |= (uint64_t)bits_of(expected ? here & ~holds : here & holds) << (l - begin); \
+        uint64_t holds = 0; \
+        for (l = begin; l < end; l += FASTAD_LANES_STEP) { \
+            uint64_t bits = 0; \
+            for (k = 0; k < FASTAD_LANES_STEP; k += FASTAD_VECTOR) { \
+                const Vector a = FASTAD_AT(x + l + k), b = FASTAD_AT(y + l + k); \
+                bits |= (uint64_t)bits_of(first operator second) << k; \
+            } \
+            holds |= bits << (l - begin); \
         } \
-        note_failed(step, block, bits, begin); \
+        note_failed(step, block, (expected ? ~holds : holds) & block->alive[begin / 64], begin); \
     }
 #define FASTAD_COMPARED(operator) \
     if (step->u == 0) { FASTAD_GUARDED(a, operator, b) } \
@@ -83,10 +92,9 @@ static void note_failed(const FastadLaneStep *step, FastadLaneBlock *block, uint
 
 static void check(const FastadLaneStep *step, FastadLaneBlock *block) {
     const double *x = block->v + (int64_t)step->x * block->width, *y = block->v + (int64_t)step->y * block->width;
-    const double *failed = block->failed;
     const int expected = block->guards[step->out].expected != 0.0;
     const size_t lanes = (size_t)block->lanes;
-    size_t begin, l;
+    size_t begin, l, k;
     if (step->op == FASTAD_LANE_LESS) { FASTAD_COMPARED(<) }
     else if (step->op == FASTAD_LANE_LESS_EQUAL) { FASTAD_COMPARED(<=) }
     else { FASTAD_COMPARED(==) }

@@ -21,7 +21,7 @@ cdef class Lowering:
     cdef int32_t* free_slots
     cdef int64_t free_count, slots
     cdef int32_t* free_adjoints
-    cdef int64_t free_adjoint_count, adjoints
+    cdef int64_t free_adjoint_count, adjoints, forward_specials
     cdef int32_t* exits            # by guard: places of the results if it fails, -1 for none; NULL if there are none at all
     cdef int exit_count            # how many results
     cdef int32_t exit_slot         # where the first one goes
@@ -48,13 +48,11 @@ cdef class Lowering:
         self.free_slots = <int32_t*>checked(malloc(n * sizeof(int32_t)))
         self.free_adjoints = <int32_t*>checked(malloc(n * sizeof(int32_t)))
         lanes.steps = <FastadLaneStep*>checked(malloc((n + self.path.guards + more) * sizeof(FastadLaneStep)))
-        lanes.back = <FastadLaneReverse*>checked(malloc(2 * n * sizeof(FastadLaneReverse)))
         lanes.specials = <FastadLaneSpecial*>checked(calloc(specials, sizeof(FastadLaneSpecial)))
         lanes.expected = <FastadLaneGuard*>checked(malloc((self.path.guards + 1) * sizeof(FastadLaneGuard)))
         lanes.constants = <double*>checked(malloc(n * sizeof(double)))
         lanes.shared = <Port*>checked(malloc(n * sizeof(Port)))
         lanes.loads = <Port*>checked(malloc(n * sizeof(Port)))
-        lanes.gradients = <Port*>checked(malloc(n * sizeof(Port)))
         for i in range(n):
             self.of[i].same, self.of[i].slot, self.of[i].adjoint = <int32_t>i, -1, -1
         return 0
@@ -67,11 +65,9 @@ cdef class Lowering:
             return 0
         self.exit_count = count
         self.exits = <int32_t*>checked(malloc(self.path.guards * count * sizeof(int32_t)))
-        self.lanes.exits = <uint8_t*>checked(calloc(self.path.guards, 1))
         for k in range(self.path.guards * count):
             self.exits[k] = -1
         for guard, places in exits.items():
-            self.lanes.exits[<int64_t>guard] = 1
             for j in range(count):
                 self.exits[<int64_t>guard * count + j] = self.of[<int64_t>places[j]].same
                 self.of[self.exits[<int64_t>guard * count + j]].needed = True
@@ -127,7 +123,7 @@ cdef class Lowering:
                     self.of[i].depends = True
         return 0
 
-    cdef void find_needed(self, int64_t output) noexcept nogil:
+    cdef void find_needed(self) noexcept nogil:
         """Marks what results and guards need, whose adjoints are wanted, and which values the reverse sweep reads."""
         cdef const CTape* c = self.path.c
         cdef int64_t i
@@ -137,8 +133,6 @@ cdef class Lowering:
             self.of[self.of[self.path.checks[i].a].same].needed = True
             if self.path.checks[i].op != OP_GUARD_VALUE:
                 self.of[self.of[self.path.checks[i].b].same].needed = True
-        if output >= 0 and self.of[output].depends:
-            self.of[output].useful = True
         for i in range(c.n - 1, -1, -1):
             op, count = c.opcode[i], self.operands(i, places)
             for k in range(count):
@@ -394,13 +388,43 @@ cdef class Lowering:
 
     # ---- reverse ----
 
-    cdef void write_back(self, int64_t output) noexcept nogil:
+    cdef int write_sweeps(self, dict inputs, list outputs) except -1:
+        """The reverse sweeps of all results, in which adjoint slots are used again."""
+        cdef Lanes lanes = self.lanes
+        cdef int64_t k, i, output, most = 0
+        lanes.sweeps = <LaneSweep*>checked(malloc((len(outputs) + 1) * sizeof(LaneSweep)))
+        for k, place in enumerate(outputs):
+            output = self.of[<int64_t>place].same if place >= 0 else -1
+            if output < 0 or not self.of[output].useful:
+                continue
+            self.make_room_for_sweep()
+            self.free_adjoint_count = self.adjoints = 0
+            for i in range(self.path.c.n):
+                self.of[i].adjoint = -1
+            lanes.sweeps[lanes.sweep_count] = LaneSweep(-1, <int32_t>k, lanes.back_count, 0, lanes.gradient_count, 0)
+            self.write_back(output, &lanes.sweeps[lanes.sweep_count])
+            self.place_gradients(inputs)
+            lanes.sweeps[lanes.sweep_count].back_stop = lanes.back_count
+            lanes.sweeps[lanes.sweep_count].gradient_stop = lanes.gradient_count
+            lanes.sweep_count += 1
+            most = max(most, self.adjoints)
+        self.adjoints = most
+        return 0
+
+    cdef int make_room_for_sweep(self) except -1:
+        cdef Lanes lanes = self.lanes
+        cdef int64_t n = self.path.c.n + 1
+        lanes.back = <FastadLaneReverse*>checked(realloc(lanes.back, (lanes.back_count + 2 * n) * sizeof(FastadLaneReverse)))
+        lanes.gradients = <Port*>checked(realloc(lanes.gradients, (lanes.gradient_count + n) * sizeof(Port)))
+        if self.forward_specials:
+            lanes.specials = <FastadLaneSpecial*>checked(
+                realloc(lanes.specials, (lanes.special_count + self.forward_specials) * sizeof(FastadLaneSpecial)))
+        return 0
+
+    cdef void write_back(self, int64_t output, LaneSweep* sweep) noexcept nogil:
         cdef const CTape* c = self.path.c
         cdef int64_t i
-        self.lanes.seed = -1
-        if output < 0 or not self.of[output].useful:
-            return
-        self.lanes.seed = self.of[output].adjoint = self.take_adjoint()
+        sweep.seed = self.of[output].adjoint = self.take_adjoint()
         for i in range(output, -1, -1):
             if self.of[i].adjoint < 0 or self.of[i].same != i:
                 continue
@@ -485,13 +509,16 @@ cdef class Lowering:
         self.lanes.back_count += 1
 
     cdef void special_back(self, int64_t i) noexcept nogil:
-        cdef FastadLaneSpecial* special = &self.lanes.specials[self.of[i].last]
+        # A copy, as each sweep has targets of its own.
+        cdef FastadLaneSpecial* special = &self.lanes.specials[self.lanes.special_count]
         cdef FastadLaneReverse* step = &self.lanes.back[self.lanes.back_count]
         cdef int32_t[4] places
         cdef int k
+        special[0] = self.lanes.specials[self.of[i].last]
         step.kind, step.op, step.k, step.add = FASTAD_BY_SPECIAL, 0, 0, 0
         step.target = step.other = step.y = step.v = 0
-        step.x, step.source = self.of[i].last, self.of[i].adjoint
+        step.x, step.source = <int32_t>self.lanes.special_count, self.of[i].adjoint
+        self.lanes.special_count += 1
         for k in range(self.operands(i, places)):
             if self.wanted(i, k, places):
                 special.targets[k] = self.target_of(i, places[k], False, &special.add[k])
@@ -549,41 +576,39 @@ cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object di
 
     inputs           by place of an input: its number
     outputs          places of the results, -1 where one is no slot
-    differentiated   numbers of the inputs by which the one result is differentiated; empty for values only
+    differentiated   numbers of the inputs by which the results are differentiated; empty for values only
     exits            {guard: places of the results of the points that it fails at}, for values where all results are slots
     fast             exp, log, sin, cos and tanh within 4 ulp
     """
     cdef Lowering lowering = Lowering()
     cdef Lanes lanes = lowering.lanes
-    cdef int64_t output = outputs[0] if differentiated else -1
     cdef int64_t k
     lanes.owner, lowering.path = owner, path
     lowering.allocate((len(exits) + 1) * len(outputs))
     lowering.find_same()
     lanes.outputs = <int32_t*>checked(malloc((len(outputs) + 1) * sizeof(int32_t)))
     lanes.output_count = len(outputs)
-    if output >= 0:
-        output = lowering.of[output].same
     lowering.find_dependent(inputs, differentiated)
     for place in outputs:
         if place >= 0:
             k = lowering.of[<int64_t>place].same
             lowering.of[k].needed = lowering.of[k].kept = True
+            lowering.of[k].useful = lowering.of[k].depends
     lowering.set_exits(exits, <int>len(outputs))
-    lowering.find_needed(output)
+    lowering.find_needed()
     lowering.place_constants(inputs, shared)
     lowering.exit_slot = <int32_t>lowering.slots
     lowering.slots += lowering.exit_count
     lanes.exit_slot = lowering.exit_slot
     lowering.find_last()
     lowering.write_steps(fast)
+    lowering.forward_specials = lanes.special_count
     for k in range(lanes.output_count):
         lanes.outputs[k] = -1 if outputs[k] < 0 else lowering.of[lowering.of[<int64_t>outputs[k]].same].slot
         if exits:
             lowering.step(FASTAD_LANE_EXIT, lanes.outputs[k], 0, lowering.exit_slot + <int32_t>k)
             lanes.outputs[k] = lowering.exit_slot + <int32_t>k
-    lowering.write_back(output)
-    lowering.place_gradients(inputs)
+    lowering.write_sweeps(inputs, outputs if differentiated else [])
     lanes.slots, lanes.adjoints, lanes.guards = max(lowering.slots, 1), lowering.adjoints, path.guards
     if not differentiated:
         lowering.find_alive()

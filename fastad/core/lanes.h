@@ -83,6 +83,9 @@ typedef struct {                   /* a workspace: what happens to one block of 
     const FastadLaneSpecial *specials;
     const FastadLaneGuard *guards;
     double (*rounded)(double v, int how);
+    int done, lost;                /* points that a guard has failed at since points last moved: with their results, and without */
+    int32_t done_lanes[FASTAD_MAX_LANES], lost_lanes[FASTAD_MAX_LANES];
+    uint64_t alive[(FASTAD_MAX_LANES + 63) / 64];      /* a bit for each lane whose point no guard has failed at */
     double failed[FASTAD_MAX_LANES];      /* number of the first guard that failed; infinity where none has, -1 for no point */
     double place[FASTAD_MAX_LANES];       /* where among the rows the point is */
     double found[FASTAD_MAX_LANES];       /* the number that did not leave as it was expected to */
@@ -91,8 +94,8 @@ typedef struct {                   /* a workspace: what happens to one block of 
 typedef struct {
     /* Runs n steps, or until no more than `enough` points are left; returns how many it ran. */
     int64_t (*forward)(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *block);
-    /* Lists the lanes of points that a guard has failed at; returns how many. */
-    int (*gone)(const FastadLaneBlock *block, int32_t *lanes);
+    /* Takes as many points as are left to the first lanes, numbered from `first` on. */
+    void (*begin)(FastadLaneBlock *block, double first);
     /* Moves the points that are left, with n slots, to the first lanes; the others are lost. */
     void (*move_together)(FastadLaneBlock *block, const int32_t *slots, int n);
     /* Runs n steps. Where `careful`, zero wins over infinity and NaN in products. */

@@ -48,7 +48,9 @@ cdef extern from *:
     ctypedef struct FastadLaneBlock:
         double* v
         double* w
-        int exit, width, lanes, left, enough
+        int exit, width, lanes, left, enough, done, lost
+        int32_t done_lanes[504]
+        int32_t lost_lanes[504]
         const FastadLaneSpecial* specials
         const FastadLaneGuard* guards
         double (*rounded)(double v, int how) noexcept nogil
@@ -58,7 +60,7 @@ cdef extern from *:
 
     ctypedef struct FastadLaneKernels:
         int64_t (*forward)(const FastadLaneStep* steps, int64_t n, FastadLaneBlock* block) noexcept nogil
-        int (*gone)(const FastadLaneBlock* block, int32_t* lanes) noexcept nogil
+        void (*begin)(FastadLaneBlock* block, double first) noexcept nogil
         void (*move_together)(FastadLaneBlock* block, const int32_t* slots, int n) noexcept nogil
         void (*reverse)(const FastadLaneReverse* steps, int64_t n, const FastadLaneBlock* block, int careful) noexcept nogil
         int (*function)(const char* name, const double* x, double* result, int n) noexcept nogil
@@ -97,8 +99,8 @@ cdef class Lanes:
         free(self.shared)
         free(self.loads)
         free(self.gradients)
+        free(self.sweeps)
         free(self.outputs)
-        free(self.exits)
         free(self.alive)
         free(self.alive_count)
 
@@ -131,8 +133,9 @@ cdef struct Column:            # where the numbers of one slot are, point by poi
 cdef class Points:
     """Where the inputs of many points are and where their results go.
 
-    inputs, results, gradients   (address, bytes from one point to the next) per input, result and differentiated input; the caller
-                                 keeps the arrays alive. None where there is nothing, address 0 of a result that is not wanted.
+    inputs, results   (address, bytes from one point to the next) per input and result; the caller keeps the arrays alive. None where
+                      there is nothing, address 0 of a result that is not wanted.
+    gradients         by result and differentiated input the same for the derivative of the one by the other
     """
 
     cdef readonly Lanes lanes
@@ -142,7 +145,7 @@ cdef class Points:
     cdef public bint stopping   # another thread has been interrupted
 
     def __cinit__(self, Lanes lanes, list inputs, list results, dict gradients):
-        cdef int64_t k
+        cdef int64_t k, j
         cdef Port* port
         self.lanes = lanes
         self.columns = <Column*>checked(malloc((lanes.load_count + lanes.output_count + lanes.gradient_count + 1) * sizeof(Column)))
@@ -158,10 +161,11 @@ cdef class Points:
                 self.columns[k] = Column(lanes.outputs[<int64_t>place], <char*><size_t>result[0], result[1])
                 k += 1
         self.total = k
-        for k in range(lanes.gradient_count):
-            port = &lanes.gradients[k]
-            address, stride = gradients[port.leaf]
-            self.columns[self.total + k] = Column(port.slot, <char*><size_t>address + 8 * port.element, stride)
+        for j in range(lanes.sweep_count):
+            for k in range(lanes.sweeps[j].gradient, lanes.sweeps[j].gradient_stop):
+                port = &lanes.gradients[k]
+                address, stride = gradients[lanes.sweeps[j].output, port.leaf]
+                self.columns[self.total + k] = Column(port.slot, <char*><size_t>address + 8 * port.element, stride)
 
     def __dealloc__(self):
         free(self.columns)
@@ -184,14 +188,13 @@ cdef class Worker:
     cdef FastadLaneBlock block
     cdef const FastadLaneStep* steps
     cdef const FastadLaneReverse* back
-    cdef const uint8_t* exits
     cdef const Column* loads
     cdef const Column* results
     cdef const Column* gradients
-    cdef int64_t step_count, back_count, load_count, result_count, gradient_count
+    cdef int64_t step_count, load_count, result_count, sweep_count
+    cdef const LaneSweep* sweeps
     cdef const int32_t* alive
     cdef const int8_t* alive_count
-    cdef int32_t seed
     cdef const int64_t* rows
     cdef int32_t* failed
     cdef double* found
@@ -209,11 +212,11 @@ cdef class Worker:
         self.block.v = <double*>(<size_t>self.memory + (ALIGNMENT - <size_t>self.memory % ALIGNMENT))
         self.block.w = self.block.v + lanes.slots * self.block.width
         self.block.specials, self.block.guards, self.block.rounded = lanes.specials, lanes.expected, rounded
-        self.steps, self.step_count, self.back, self.back_count = lanes.steps, lanes.step_count, lanes.back, lanes.back_count
-        self.exits, self.block.exit = lanes.exits, lanes.exit_slot
+        self.steps, self.step_count, self.back = lanes.steps, lanes.step_count, lanes.back
+        self.block.exit = lanes.exit_slot
         self.loads, self.load_count = points.columns, lanes.load_count
         self.results, self.result_count = points.columns + points.results, points.total - points.results
-        self.gradients, self.gradient_count, self.seed = points.columns + points.total, lanes.gradient_count, lanes.seed
+        self.gradients, self.sweeps, self.sweep_count = points.columns + points.total, lanes.sweeps, lanes.sweep_count
         self.alive, self.alive_count = lanes.alive, lanes.alive_count
         self.fill(lanes)
 
@@ -249,16 +252,17 @@ cdef class Worker:
                 at += self.block.width
 
     cdef int one_block(self, int64_t start, int64_t stop) except -1 nogil:
-        cdef int l, count = <int>min(<int64_t>self.block.width, stop - start)
+        cdef int count = <int>min(<int64_t>self.block.width, stop - start)
+        cdef int64_t k
         self.block.lanes, self.block.left = self.block.width, count
-        for l in range(self.block.width):
-            self.block.place[l] = <double>(start + l)
-            self.block.failed[l] = INFINITY if l < count else -1.0
+        kernels.begin(&self.block, <double>start)
         self.load(start, count)
         self.forward()
-        if self.block.left and self.gradient_count:
-            self.reverse()
-        self.conclude(True)
+        self.list_done()
+        if self.block.left:
+            for k in range(self.sweep_count):
+                self.reverse(&self.sweeps[k])
+        self.conclude()
         return 0
 
     cdef int pause(self) except -1 with gil:
@@ -295,57 +299,51 @@ cdef class Worker:
         elif count < 0:
             self.block.enough = self.block.left - 1
         else:
-            self.conclude(False)
+            self.conclude()
             kernels.move_together(&self.block, &self.alive[FASTAD_MOST_MOVED * guard], count)
             self.block.enough = self.few_enough()
 
-    cdef void conclude(self, bint all_of_them) noexcept nogil:
-        """Writes down what has become of the points that a guard has failed at, or of all of them."""
-        # Pointers of its own: what they point to is written below, and for all the compiler knows could be these.
-        cdef const double* failed = self.block.failed
-        cdef const uint8_t* exits = self.exits
-        cdef int32_t[504] lanes
-        cdef int64_t place
-        cdef int k, l, count = 0, done = 0
-        if all_of_them:
-            for l in range(self.block.lanes):
-                lanes[count] = l
-                count += failed[l] >= 0.0
-        else:
-            count = kernels.gone(&self.block, lanes)
-        for k in range(count):
-            l = lanes[k]
-            if failed[l] == INFINITY or (exits != NULL and exits[<int32_t>failed[l]]):
-                lanes[done] = l
-                done += 1
-            else:
-                place = <int64_t>self.block.place[l]
-                self.failed[place], self.found[place] = <int32_t>failed[l], self.block.found[l]
-                self.lost += 1
-        self.store(self.results, self.result_count, self.block.v, lanes, done)
-        self.store(self.gradients, self.gradient_count, self.block.w, lanes, done)
+    cdef void list_done(self) noexcept nogil:
+        """Adds the points that no guard has failed at to those that have their results."""
+        cdef int l
+        for l in range(self.block.lanes):
+            if self.block.failed[l] == INFINITY:
+                self.block.done_lanes[self.block.done] = l
+                self.block.done += 1
 
-    cdef int reverse(self) except -1 nogil:
-        """Adjoints of the inputs. Products are plain at first: where zero had to win over infinity or NaN, a result is NaN."""
+    cdef void conclude(self) noexcept nogil:
+        """Writes down the results of points that have them, and which guards others have failed at."""
+        cdef int64_t place
+        cdef int k, l
+        for k in range(self.block.lost):
+            l = self.block.lost_lanes[k]
+            place = <int64_t>self.block.place[l]
+            self.failed[place], self.found[place] = <int32_t>self.block.failed[l], self.block.found[l]
+        self.lost += self.block.lost
+        self.store(self.results, self.result_count, self.block.v)
+
+    cdef int reverse(self, const LaneSweep* sweep) except -1 nogil:
+        """Derivatives of one result. Products are plain at first: where zero had to win over infinity or NaN, a derivative is NaN."""
         cdef const double* w
         cdef int64_t k, at
         cdef int l, careful, bad
         for careful in range(2):
             for l in range(self.block.width):
-                self.block.w[self.seed * self.block.width + l] = 1.0
-            at = 0
-            while at < self.back_count:
-                kernels.reverse(self.back + at, min(<int64_t>STRETCH, self.back_count - at), &self.block, careful)
+                self.block.w[sweep.seed * self.block.width + l] = 1.0
+            at = sweep.back
+            while at < sweep.back_stop:
+                kernels.reverse(self.back + at, min(<int64_t>STRETCH, sweep.back_stop - at), &self.block, careful)
                 at += STRETCH
-                if at < self.back_count:
+                if at < sweep.back_stop:
                     self.pause()
             bad = 0
-            for k in range(self.gradient_count):
+            for k in range(sweep.gradient, sweep.gradient_stop):
                 w = self.block.w + self.gradients[k].slot * self.block.width
                 for l in range(self.block.width):
                     bad |= w[l] != w[l]
             if not bad:
                 break
+        self.store(self.gradients + sweep.gradient, sweep.gradient_stop - sweep.gradient, self.block.w)
         return 0
 
     cdef void load(self, int64_t start, int count) noexcept nogil:
@@ -366,14 +364,15 @@ cdef class Worker:
             for l in range(count, self.block.width):
                 v[l] = v[count - 1]
 
-    cdef void store(self, const Column* columns, int64_t count, const double* values, const int32_t* lanes, int n) noexcept nogil:
-        """Takes n lanes of some slots to where they go."""
+    cdef void store(self, const Column* columns, int64_t count, const double* values) noexcept nogil:
+        """Takes some slots of the points that are done to where they go."""
         cdef const double* places = self.block.place
+        cdef const int32_t* lanes = self.block.done_lanes
         cdef const int64_t* rows = self.rows
         cdef const double* x
         cdef char* data
         cdef int64_t k, row, stride
-        cdef int l
+        cdef int l, n = self.block.done
         for k in range(count):
             x, data, stride = values + columns[k].slot * self.block.width, columns[k].data, columns[k].stride
             for l in range(n):

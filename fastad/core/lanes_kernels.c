@@ -74,7 +74,7 @@ static void special_value(const FastadLaneSpecial *special, const FastadLaneBloc
 /* A guard of a number that left. Equal numbers may differ in sign where it left as it was. */
 static void check_value(const FastadLaneStep *step, FastadLaneBlock *block) {
     const double *x = block->v + (int64_t)step->x * block->width, expected = block->guards[step->out].expected;
-    int l, left = 0;
+    int l;
     for (l = 0; l < block->lanes; l++) {
         double found = block->rounded(x[l], step->y);
         int same = (found == expected || (found != found && expected != expected))
@@ -82,10 +82,11 @@ static void check_value(const FastadLaneStep *step, FastadLaneBlock *block) {
         if (!same && block->failed[l] == INFINITY) {
             block->failed[l] = step->out;
             block->found[l] = found;
+            block->lost_lanes[block->lost++] = l;
+            block->alive[l / 64] &= ~((uint64_t)1 << l % 64);
+            block->left--;
         }
-        left += block->failed[l] == INFINITY;
     }
-    block->left = left;
 }
 
 static int64_t forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *block) {
@@ -126,7 +127,7 @@ static int64_t forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *
     return n;
 }
 
-/* ---- points that leave: four lanes at a time, told apart by a mask of four bits ---- */
+/* ---- points that come, and that leave: four lanes at a time ---- */
 
 #ifdef __AVX2__
 /* By mask: which pairs of floats come first, and how many numbers they are. */
@@ -137,30 +138,21 @@ static const int32_t ORDER[16][8] = {
     {4, 5, 6, 7, 0, 1, 2, 3}, {0, 1, 4, 5, 6, 7, 2, 3}, {2, 3, 4, 5, 6, 7, 0, 1}, {0, 1, 2, 3, 4, 5, 6, 7},
 };
 static const uint8_t ONES[16] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4};
-
-static int infinite(const double *four) {
-    return _mm256_movemask_pd(_mm256_cmp_pd(_mm256_loadu_pd(four), _mm256_set1_pd(INFINITY), _CMP_EQ_OQ));
-}
-#else
-static int infinite(const double *four) {
-    return (four[0] == INFINITY) | (four[1] == INFINITY) << 1 | (four[2] == INFINITY) << 2 | (four[3] == INFINITY) << 3;
-}
 #endif
 
-static int gone(const FastadLaneBlock *block, int32_t *lanes) {
-    const double *failed = block->failed;
-    const size_t end = (size_t)block->lanes;
-    size_t begin, l;
-    int count = 0;
-    for (begin = 0; begin < end; begin += 64) {
-        uint64_t bits = 0;
-        for (l = begin; l < end && l < begin + 64; l += FASTAD_VECTOR) {
-            const Vector found = FASTAD_AT(failed + l);
-            bits |= (uint64_t)bits_of((found >= FASTAD_EVERY(0.0)) & (found < FASTAD_EVERY(INFINITY))) << (l - begin);
-        }
-        for (; bits; bits &= bits - 1) lanes[count++] = (int32_t)begin + lowest(bits);
-    }
-    return count;
+/* No guard has failed at the first lanes, as many as are left. */
+static void all_alive(FastadLaneBlock *block) {
+    const int left = block->left;
+    int l;
+    for (l = 0; l < block->lanes; l++) block->failed[l] = l < left ? INFINITY : -1.0;
+    for (l = 0; l < block->lanes; l += 64) block->alive[l / 64] = left >= l + 64 ? ~(uint64_t)0 : left <= l ? 0 : ((uint64_t)1 << (left - l)) - 1;
+    block->done = block->lost = 0;
+}
+
+static void begin(FastadLaneBlock *block, double first) {
+    int l;
+    for (l = 0; l < block->lanes; l++) block->place[l] = first + l;
+    all_alive(block);
 }
 
 /* Moves the numbers of four lanes that have their bit in a mask to `at`, in each of n columns; returns how many they are. */
@@ -191,12 +183,12 @@ static void move_together(FastadLaneBlock *block, const int32_t *slots, int n) {
     for (k = 0; k < n; k++) columns[k] = block->v + (int64_t)slots[k] * block->width;
     columns[n] = block->place;
     for (l = 0; l < before; l += 4) {
-        at += pack(columns, n + 1, l, at, infinite(block->failed + l));
+        at += pack(columns, n + 1, l, at, (int)(block->alive[l / 64] >> l % 64 & 15));
     }
     for (k = 0; k <= n; k++)
         for (l = left; l < lanes; l++) columns[k][l] = columns[k][left - 1];
-    for (l = 0; l < lanes; l++) block->failed[l] = l < left ? INFINITY : -1.0;
     block->lanes = lanes;
+    all_alive(block);
 }
 
 /* ---- reverse ---- */
@@ -283,7 +275,7 @@ static int function(const char *name, const double *x, double *result, int n) {
     return 1;
 }
 
-static const FastadLaneKernels kernels = { forward, gone, move_together, reverse, function, FORMS, NEEDS };
+static const FastadLaneKernels kernels = { forward, begin, move_together, reverse, function, FORMS, NEEDS };
 
 #define FASTAD_PASTE(prefix, level) prefix##level
 #define FASTAD_NAMED(prefix, level) FASTAD_PASTE(prefix, level)
