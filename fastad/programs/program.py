@@ -46,7 +46,7 @@ class _RunEagerly(Exception):
 class _Branches:
     """What the recorder keeps with a Code: where it branched off, and what branched off from it."""
 
-    __slots__ = ("parent", "fork", "siblings", "derived", "lanes", "used", "version", "arguments")
+    __slots__ = ("parent", "fork", "siblings", "derived", "lanes", "exits", "used", "version", "arguments")
 
     def __init__(self):
         self.parent = None                # the Code whose instructions before `fork` are this one's
@@ -54,6 +54,7 @@ class _Branches:
         self.siblings: dict = {}          # by instruction: {outcome of the guard: Code}
         self.derived: dict = {}           # by kind and inputs: Code
         self.lanes: dict = {}             # by inputs: Lanes, for maps
+        self.exits: tuple = (-1, {})      # (how many paths had been recorded, ways out of a loop that were known then)
         self.used = 0
         self.version = 0                  # of the elements of captured arrays that it is known to be right for
         self.arguments: Arguments | None = None     # those it was recorded with, where arrays are captured
@@ -148,10 +149,10 @@ class Paths:
             return code
         nothing = not code.outputs and unflatten(code.structure, []) is None
         if nothing or any(isinstance(x, Plain) and not _leaves.is_number(x.value) for x in code.outputs) \
-                or kind in ("gradient", "product") and not _is_scalar(code):
+                or kind in SCALAR and not _is_scalar(code):
             if self.f is None:
                 raise TypeError("the result of this program must be " + (
-                    "a single number for a gradient; use jacobian for several" if kind in ("gradient", "product") else
+                    "a single number for a gradient; use jacobian for several" if kind in SCALAR else
                     "made of numbers and arrays for a derivative"))
             raise _RunEagerly            # the eager transform says what is wrong
         if _sweeps_serve(code, kind):
@@ -424,9 +425,12 @@ class Paths:
         self.codes, self.last, self.counts.valid = [], None, False
 
 
+SCALAR = ("gradient", "product", "elements")       # derivatives of a single number
+
+
 def _sweeps_serve(code, kind):
     """Whether numeric sweeps over a path give this derivative."""
-    return code.numeric_product if kind == "product" else code.numeric
+    return code.numeric_product if kind == "product" else code.numeric and kind != "elements"
 
 
 def _prepare(code):

@@ -124,6 +124,7 @@ def derive(code, kind, differentiated, values=None):
     "gradient"  the same for the adjoint 1 of a scalar result
     "tangent"   J t for tangents of the inputs
     "product"   the Hessian times tangents of the inputs
+    "elements"  the gradient of a path of scalars as scalars: of each of `elements_read`
     The outputs are the derivative's; the instructions before `code.n` are those of the path.
     """
     trace = _Trace()
@@ -140,6 +141,10 @@ def derive(code, kind, differentiated, values=None):
         if kind == "reverse":
             actives, seeds = independents([_seed(x) for x in code.outputs if not isinstance(x, Plain)])
             results = sweeps.record_reverse(tape, inputs, outputs, actives)
+        elif kind == "elements":
+            reads = elements_read(code, differentiated).values()
+            adjoints = iter(sweeps.record_reverse(tape, [scalar.active_at(slot) for slots in reads for slot in slots], outputs, [1.0]))
+            results = [sum([next(adjoints) for _ in slots[1:]], start=next(adjoints)) for slots in reads]
         elif kind == "gradient":
             results = sweeps.record_reverse(tape, inputs, outputs, [1.0])
         else:
@@ -148,7 +153,32 @@ def derive(code, kind, differentiated, values=None):
             actives, seeds = independents([_seed(code.inputs[k]) for k in differentiated])
             results = _tangents(tape, inputs, actives, outputs)
         active.settle_constants(tape, len(code.tape.records))
-        return Code(tape, code.inputs + seeds, [handle_of(x) for x in results], code, code.n, kind != "gradient", code.fast)
+        return Code(tape, code.inputs + seeds, [handle_of(x) for x in results], code, code.n,
+                    kind not in ("gradient", "elements"), code.fast)
+
+
+def elements_read(code, differentiated):
+    """{(place among the differentiated inputs, element): slots that hold it} of a path of scalars, whose arrays nothing is put into."""
+    from .reading import GATHER
+    found: dict = {}
+    arrays = {}
+    for j, k in enumerate(differentiated):
+        if isinstance(code.inputs[k], int):
+            found[j, 0] = [code.inputs[k]]
+        else:
+            arrays[code.inputs[k].number] = j
+    tape = code.tape
+    for slot in np.flatnonzero(tape.opcode[:code.n] == GATHER).tolist():
+        j = arrays.get(int(tape.a[slot]))
+        if j is not None:
+            found.setdefault((j, int(tape.b[slot])), []).append(slot)
+    return found
+
+
+def puts_elements(code):
+    """Whether a path writes into an array."""
+    from .reading import PUT
+    return bool(np.any(code.tape.opcode[:code.n] == PUT))
 
 
 def _tangents(tape, inputs, seeds, outputs):
