@@ -54,9 +54,9 @@ def parsed(arguments=None):
         parser.error(f"--steps must be at least 1, not {options.steps}")
     if not options.limit > 0.0:
         parser.error(f"--limit must be positive, not {options.limit}")
-    from bench.gradbench.tools import MODULES
+    from bench.gradbench.tools import TOOLS
 
-    known = {name.lower() for name in MODULES} | {"none"}
+    known = {name.lower() for name in TOOLS} | {"none"}
     for peer in options.peer or ():
         if peer.lower() not in known:
             parser.error(f"--peer: there is no {peer}; there are {', '.join(sorted(known))}")

@@ -13,24 +13,16 @@ from pathlib import Path
 import numpy as np
 
 CALLS, SECONDS = 20, 1.0
-LIBRARIES = {
-    "fastad": "fastad",
-    "fastad eager": "fastad",
-    "JAX": "jax",
-    "PyTorch": "torch",
-    "autograd": "autograd.numpy",
-    "CasADi": "casadi",
-    "micrograd": "micrograd.engine",
-}
 
 
 def measured(tool, name, size):
     """Returns figures, seconds and bytes, and the numbers of the result."""
+    from bench.gradbench.tools import TOOLS, load
+
     figures, start = {}, time.perf_counter()
-    if library := LIBRARIES.get(tool):
+    if library := TOOLS[tool].library:
         import_module(library)
     figures["import"] = time.perf_counter() - start
-    from bench.gradbench.tools import load
     from bench.peers import one_thread
     from bench.problems import PROBLEMS
 

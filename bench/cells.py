@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.gradbench.tools import TOOLS
 from bench.peers import ONE_THREAD
 
 ROOT = Path(__file__).parents[1]
 TOLERANCE = 1e-10
 # Whose numbers the others must have: the first of these that has any, so that fastad is checked by another one.
-REFERENCES = ("C", "Python", "JAX", "PyTorch", "autograd", "CasADi", "micrograd", "fastad eager", "fastad")
+PEERS = (name for name, tool in TOOLS.items() if tool.peer)
+REFERENCES = ("C", "Python", *PEERS, "fastad eager", "fastad", "fastad no cse", "fastad fast_math")
 UNCHECKED = ("plain f",)
 
 

@@ -7,22 +7,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from bench import report
+from bench.gradbench.tools import TOOLS
 from bench.report import quantity
-
-DISTRIBUTIONS = {"JAX": "jax", "PyTorch": "torch", "autograd": "autograd", "CasADi": "casadi"}
-COLORS = {
-    "fastad": "#1f4e79",
-    "fastad eager": "#6fa3d2",
-    "C": "black",
-    "Python": "black",
-    "plain f": "#999999",
-    "JAX": "#d98c3f",
-    "PyTorch": "#c0392b",
-    "autograd": "#5b8c5a",
-    "CasADi": "#8e6bb0",
-    "micrograd": "#b0803f",
-}
-NOT_PEERS = ("fastad", "fastad eager", "plain f", "C", "Python")
 
 
 def versions(tools):
@@ -30,7 +16,7 @@ def versions(tools):
     found = {}
     for tool in tools:
         try:
-            found[tool] = metadata.version(DISTRIBUTIONS.get(tool, tool))
+            found[tool] = metadata.version(TOOLS[tool].library.partition(".")[0])
         except metadata.PackageNotFoundError:
             continue
     return found
@@ -65,7 +51,7 @@ def ratios(cells):
     """Returns a figure of fastad's time over that of the best peer and of the hand-written C, problem by problem."""
     bars = []
     for (problem, size), tools in groups(cells).items():
-        peers = [cell["figures"]["cpu"] for tool, cell in tools.items() if tool not in NOT_PEERS]
+        peers = [cell["figures"]["cpu"] for tool, cell in tools.items() if TOOLS[tool].peer]
         if "fastad" in tools and (peers or "C" in tools or "Python" in tools):
             ours = tools["fastad"]["figures"]["cpu"]
             by_hand = next((ours / tools[tool]["figures"]["cpu"] for tool in ("C", "Python") if tool in tools), None)
@@ -75,7 +61,7 @@ def ratios(cells):
     figure = Figure(figsize=(9.0, 1.5 + 0.4 * len(bars)), layout="constrained")
     axes = figure.subplots()
     for k, (_, peer, by_hand) in enumerate(bars):
-        for ratio, shift, color in ((peer, -0.18, COLORS["JAX"]), (by_hand, 0.18, COLORS["C"])):
+        for ratio, shift, color in ((peer, -0.18, TOOLS["JAX"].color), (by_hand, 0.18, TOOLS["C"].color)):
             if ratio is not None:
                 axes.plot([1.0, ratio], [k + shift] * 2, color=color, linewidth=6.0, solid_capstyle="butt")
                 axes.annotate(
@@ -87,7 +73,8 @@ def ratios(cells):
                     ha="left" if ratio >= 1 else "right",
                     fontsize=8,
                 )
-    for k, (color, name) in enumerate(((COLORS["JAX"], "over the best peer"), (COLORS["C"], "over C (Python) by hand")), 1):
+    colors = {"over the best peer": TOOLS["JAX"].color, "over C (Python) by hand": TOOLS["C"].color}
+    for k, (name, color) in enumerate(colors.items(), 1):
         if any(bar[k] is not None for bar in bars):
             axes.plot([], [], color=color, linewidth=6.0, label=name)
     axes.set_yticks(range(len(bars)), [name for name, *_ in bars])
@@ -115,10 +102,10 @@ def memories(cells):
         return None
     figure = Figure(figsize=(9.0, 1.5 + 0.4 * len(found)), layout="constrained")
     axes = figure.subplots()
-    for tool in COLORS:
-        points = [(tools[tool] / 1e6, k) for k, tools in enumerate(found.values()) if tool in tools]
+    for name, tool in TOOLS.items():
+        points = [(tools[name] / 1e6, k) for k, tools in enumerate(found.values()) if name in tools]
         if points:
-            axes.plot(*zip(*points), "o", color=COLORS[tool], label=tool, alpha=0.85)
+            axes.plot(*zip(*points), "o", color=tool.color, label=name, alpha=0.85)
     axes.set_yticks(range(len(found)), [label(*key) for key in found])
     axes.set_xscale("log")
     axes.invert_yaxis()
@@ -143,10 +130,10 @@ def scaling(cells):
     for axes in grid.flat[len(by_problem) :]:
         axes.set_visible(False)
     for axes, (problem, sizes) in zip(grid.flat, by_problem.items()):
-        for tool, color in COLORS.items():
-            points = [(magnitude(size), tools[tool]["figures"]["cpu"]) for size, tools in sizes if tool in tools]
+        for name, tool in TOOLS.items():
+            points = [(magnitude(size), tools[name]["figures"]["cpu"]) for size, tools in sizes if name in tools]
             if points:
-                axes.plot(*zip(*sorted(points)), "o-", color=color, label=tool, markersize=4.0)
+                axes.plot(*zip(*sorted(points)), "o-", color=tool.color, label=name, markersize=4.0)
         axes.set(
             title=problem,
             xscale="log",
@@ -156,7 +143,7 @@ def scaling(cells):
         )
         axes.grid(alpha=0.3)
     handles, names = max((axes.get_legend_handles_labels() for axes in grid.flat), key=lambda pair: len(pair[1]))
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    figure.legend(handles, names, loc="outside lower center", ncols=min(7, len(names)))
     return figure
 
 

@@ -10,12 +10,11 @@ from rich.table import Table
 
 from bench import cells, charts, report
 from bench.gradbench.registry import EVALS
-from bench.gradbench.tools import MODULES
+from bench.gradbench.tools import TOOLS
 from bench.report import quantity
 
-OURS = ("fastad", "fastad eager", "plain f", "C", "Python")
-BY_HAND = {"C": {"gmm", "ba", "kmeans", "llsq", "lse", "lstm", "ode", "det"}, "Python": {"particle", "saddle"}}
-PEERS = tuple(name for name in MODULES if name not in OURS)
+OURS = tuple(name for name, tool in TOOLS.items() if not tool.peer)
+PEERS = tuple(name for name, tool in TOOLS.items() if tool.peer)
 COLUMNS = (("import", "s"), ("record", "s"), ("first", "s"), ("later", "s"), ("cpu", "s"), ("memory", "B"))
 
 
@@ -63,8 +62,8 @@ def show(console, name, size, group):
 
 
 def used_for(name, tools):
-    """Returns the tools without the derivatives by hand that nobody has written."""
-    return [tool for tool in tools if tool not in BY_HAND or name in BY_HAND[tool]]
+    """Returns the tools without those that are for other problems."""
+    return [tool for tool in tools if TOOLS[tool].only is None or name in TOOLS[tool].only]
 
 
 def sizes_of(name, which):

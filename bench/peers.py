@@ -5,6 +5,7 @@
 
 import contextlib
 import functools
+import importlib.util
 import os
 import types
 
@@ -167,6 +168,16 @@ def find(name):
 def missing(*names):
     """Returns those of these names whose libraries are not installed."""
     return [name for name in names if find(name) is None]
+
+
+def module_on(module, **names):
+    """Returns a copy of a module of ours in which these of its global names are others: a library's namespace as `np`, say."""
+    copy = importlib.util.module_from_spec(module.__spec__)
+    module.__spec__.loader.exec_module(copy)
+    for name, other in names.items():
+        if hasattr(copy, name):
+            setattr(copy, name, other)
+    return copy
 
 
 def on_namespace(function, namespace, name="np"):

@@ -12,6 +12,7 @@ from importlib import import_module, metadata
 import numpy as np
 
 import fastad
+from fastad.core import simd
 
 TOLERANCE = 1e-12          # relative; the closed forms are evaluated in double precision as well
 FEATURES = ("SSE42", "AVX", "AVX2", "FMA3", "AVX512F", "AVX512_SKX", "NEON", "ASIMD", "SVE")
@@ -44,11 +45,9 @@ def _features() -> str:
 
 
 def _kernels() -> str:
-    """The instruction set that fastad's own loops were compiled for and run with."""
-    try:
-        return str(import_module("fastad.core.simd").describe())
-    except (ImportError, AttributeError):
-        return "chosen by the loader where the compiler can do that, else the machine's baseline"
+    """The instruction set of fastad's vectorised kernels, and the best there is where FASTAD_SIMD asked for another."""
+    used, best = simd.level(), simd.best_level()
+    return used if used == best else f"{used}, though {best} is to be had"
 
 
 def _threads() -> str:

@@ -1,5 +1,6 @@
 """`python -m fastad`, and what an installation that can not work says."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import fastad
 from fastad import __main__ as report
 from fastad import _installation
+from fastad.core import simd
 
 PACKAGE = Path(fastad.__file__).parent
 COMPILED = (".so", ".pyd")
@@ -31,8 +33,16 @@ def test_report_and_self_check():
     assert lines["fastad"].startswith(fastad.__version__)
     assert lines["NumPy"] == np.__version__
     assert set(lines) == {"fastad", "Python", "NumPy", "SciPy", "optree", "processor", "kernels", "threads", "BLAS", "self-check"}
+    assert lines["kernels"] == simd.level()
     assert lines["self-check"].startswith("all right")
     assert float(re.search(r"\((.*) s\)", lines["self-check"])[1]) < 2.0
+
+
+def test_the_kernels_asked_for_are_told():
+    done = subprocess.run([sys.executable, "-m", "fastad"], capture_output=True, text=True, cwd=PACKAGE.parent,
+                          env={**os.environ, "FASTAD_SIMD": "baseline"})
+    best = simd.best_level()
+    assert f"kernels    baseline{'' if best == 'baseline' else f', though {best} is to be had'}\n" in done.stdout
 
 
 @pytest.mark.parametrize("check", report.CHECKS, ids=lambda check: check.__name__)

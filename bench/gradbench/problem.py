@@ -50,11 +50,11 @@ class Recorded(Eager):
     name = "fastad"
     replays = True
 
-    def __init__(self):
-        self.programs = []
+    def __init__(self, fast_math=False):
+        self.programs, self.fast_math = [], fast_math
 
     def taken(self, f, *args):
-        self.programs.append(fastad.record(f, *args))
+        self.programs.append(fastad.record(f, *args, fast_math=self.fast_math))
         return self.programs[-1]
 
     def value(self, f, *args):

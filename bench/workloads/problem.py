@@ -1,12 +1,13 @@
 """How a workload becomes a problem: a function of arrays, the arguments it is differentiated by, arguments for a size."""
 
-import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from bench.gradbench.problem import Eval, Function
+from bench.peers import module_on
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,19 @@ class Workload(Eval):
 
     def on(self, **namespaces):
         """Returns the function from a copy of its module in which these names are other libraries' namespaces."""
-        found = importlib.util.find_spec(self.function.__module__)
-        copy = importlib.util.module_from_spec(found)
-        found.loader.exec_module(copy)
-        for name, namespace in namespaces.items():
-            if hasattr(copy, name):
-                setattr(copy, name, namespace)
-        return getattr(copy, self.function.__name__)
+        return getattr(module_on(sys.modules[self.function.__module__], **namespaces), self.function.__name__)
+
+    def by_moving(self, arguments, **namespaces):
+        """Returns the function of the arguments it is differentiated by alone, the others as they are, and those arguments."""
+        function = self.on(**namespaces)
+
+        def of_moving(*moving):
+            whole = list(arguments)
+            for place, x in zip(self.argnums, moving):
+                whole[place] = x
+            return function(*whole)
+
+        return of_moving, [arguments[place] for place in self.argnums]
 
 
 def workload(name, f, argnums, sample, sizes):

@@ -4,22 +4,44 @@ Such a function returns the call for the eval's timed function (gradient, Jacobi
 complete when it returns; `UNABLE` maps the evals that the tool has not to the reason.
 """
 
+from dataclasses import dataclass
 from importlib import import_module
 
-MODULES = {
-    "fastad": "fastad_programs",
-    "fastad eager": "fastad_eager",
-    "JAX": "jax_models",
-    "PyTorch": "torch_models",
-    "autograd": "autograd_models",
-    "CasADi": "casadi_models",
-    "C": "c_models",
-    "Python": "python_models",
-    "micrograd": "micrograd_models",
-    "plain f": "plain",
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool: its module here, the module that its library's import is timed by, and its color in charts.
+
+    `peer` where it is another library, which a user may leave out; `only` names the problems it is run on, all where None.
+    """
+
+    module: str
+    library: str | None
+    color: str
+    peer: bool = True
+    only: frozenset[str] | None = None
+
+
+BY_HAND_IN_C = frozenset({"gmm", "ba", "kmeans", "llsq", "lse", "lstm", "ode", "det"})
+TOOLS = {
+    "fastad": Tool("fastad_programs", "fastad", "#1f4e79", peer=False),
+    "fastad fast_math": Tool("fastad_fast_math", "fastad", "#2f6ea5", peer=False, only=frozenset({"lse"})),
+    "fastad no cse": Tool("fastad_no_cse", "fastad", "#2f6ea5", peer=False, only=frozenset({"det"})),
+    "fastad eager": Tool("fastad_eager", "fastad", "#6fa3d2", peer=False),
+    "plain f": Tool("plain", None, "#999999", peer=False),
+    "C": Tool("c_models", None, "black", peer=False, only=BY_HAND_IN_C),
+    "Python": Tool("python_models", None, "black", peer=False, only=frozenset({"particle", "saddle"})),
+    "JAX": Tool("jax_models", "jax", "#d98c3f"),
+    "PyTorch": Tool("torch_models", "torch", "#c0392b"),
+    "autograd": Tool("autograd_models", "autograd.numpy", "#5b8c5a"),
+    "CasADi": Tool("casadi_models", "casadi", "#8e6bb0"),
+    "MyGrad": Tool("mygrad_models", "mygrad", "#3f9c9c"),
+    "PyTensor": Tool("pytensor_models", "pytensor", "#c76b98"),
+    "XAD": Tool("xad_models", "xad", "#7a7a3a"),
+    "micrograd": Tool("micrograd_models", "micrograd.engine", "#b0803f"),
 }
 
 
 def load(name):
     """Returns the module of a tool; ModuleNotFoundError where its library is not installed."""
-    return import_module(f"{__name__}.{MODULES[name]}")
+    return import_module(f"{__name__}.{TOOLS[name].module}")

@@ -10,7 +10,7 @@ import numpy as np
 from autograd import make_vjp
 
 from bench.gradbench import ba, det, hello, kmeans, llsq, lse, lstm, ode
-from bench.peers import on_namespace
+from bench.peers import module_on, on_namespace
 from bench.workloads.registry import WORKLOADS
 
 
@@ -55,9 +55,7 @@ def cross(a, b):
 
 
 def bundle(cameras, points, weight, feature, seen_by, seen):
-    names = SimpleNamespace(**vars(anp) | {"cross": cross})
-    errors = on_namespace(ba.errors, names)
-    errors.__globals__["rotated"] = on_namespace(ba.rotated, names)
+    errors = module_on(ba, np=SimpleNamespace(**vars(anp) | {"cross": cross})).errors
     starts, columns = ba.pattern(len(cameras), len(points), seen_by, seen)
     count = len(weight)
     observed = (cameras[seen_by], points[seen], weight)
@@ -87,16 +85,12 @@ def kmeans_direction(centroids, points):
 
 
 def lstm_gradient(main, extra, state, sequence):
-    objective = on_namespace(lstm.objective, anp)
-    objective.__globals__["step"] = on_namespace(lstm.step, anp)
-    objective.__globals__["step"].__globals__["sigmoid"] = on_namespace(lstm.sigmoid, anp)
-    return gradient(objective, 2, main, extra, state, sequence)
+    return gradient(module_on(lstm, np=anp).objective, 2, main, extra, state, sequence)
 
 
 def equations(x, steps):
-    solution = on_namespace(ode.solution, anp)
-    solution.__globals__["slope"] = lambda x, y: anp.concatenate([x[:1], x[1:] * y[:-1]])
-    derivative = autograd.grad(lambda x: solution(x, steps)[-1])
+    last = module_on(ode, np=anp, slope=lambda x, y: anp.concatenate([x[:1], x[1:] * y[:-1]])).last
+    derivative = autograd.grad(lambda x: last(x, steps))
     return lambda: derivative(x)
 
 

@@ -1,9 +1,11 @@
 """The evals by CasADi: symbols of scalars (SX) or matrices (MX), functions evaluated by its virtual machines."""
 
+import functools
+
 import casadi
 import numpy as np
 
-from bench.gradbench import ba, det, ode
+from bench.gradbench import ba, det, ht, ode
 
 
 def evaluated(symbols, results, arguments):
@@ -49,6 +51,97 @@ def bundle(cameras, points, weight, feature, seen_by, seen):
     regular = casadi.Function("regular", [w], [casadi.gradient(1.0 - w**2, w)]).map(count)
     rows = np.concatenate([cameras[seen_by], points[seen], weight[:, np.newaxis]], axis=1).T
     return lambda: (starts, columns, np.concatenate([blocks(rows, feature.T).full().T.ravel(), regular(weight).full().ravel()]))
+
+
+def gmm(alpha, mu, q, l, x, m, gamma):
+    (k, d), n = mu.shape, len(x)
+    parts = [part.reshape(k, -1) for part in (alpha, mu, q, l)]
+    sizes = np.cumsum([0, *(part.size for part in parts)])
+    moving = casadi.MX.sym("moving", sizes[-1])
+    rows = [casadi.reshape(moving[a:b], part.shape[1], k) for part, a, b in zip(parts, sizes, sizes[1:])]
+    alphas, means, logs, below = rows
+
+    def factor(j):
+        """Returns the lower triangular matrix of component j, its entries column by column."""
+        entries, place = [], 0
+        for column in range(d):
+            entries += [casadi.exp(logs[column, j]), below[place : place + d - 1 - column, j]]
+            place += d - 1 - column
+        return casadi.MX(casadi.Sparsity.lower(d), casadi.vertcat(*entries))
+
+    def log_sum_exp(x):
+        """Returns log(sum(exp(x))) of the columns."""
+        largest = functools.reduce(casadi.fmax, casadi.vertsplit(x))
+        return largest + casadi.log(casadi.sum1(casadi.exp(x - casadi.repmat(largest, x.shape[0], 1))))
+
+    factors, determinants = [factor(j) for j in range(k)], casadi.sum1(logs)
+    terms = []
+    for j in range(k):
+        deviations = casadi.mtimes(factors[j], x.T - casadi.repmat(means[:, j], 1, n))
+        terms.append(alphas[j] + determinants[j] - 0.5 * casadi.sum1(deviations**2))
+    likelihood = casadi.sum2(log_sum_exp(casadi.vertcat(*terms))) - n * log_sum_exp(alphas.T)
+    prior = -0.5 * gamma**2 * sum(casadi.sumsqr(each) for each in factors) + m * casadi.sum2(determinants)
+    point = np.concatenate([part.ravel() for part in parts])
+    call = evaluated([moving], [casadi.gradient(likelihood + prior, moving)], [point])
+    return lambda: np.split(call()[0].ravel(), sizes[1:-1])
+
+
+def hand(theta, us, model, nearest, points):
+    def turned(angles):
+        """Returns the turns about x, z and y, one after the other."""
+        (sx, sz, sy), (cx, cz, cy) = ([f(angle) for angle in angles] for f in (casadi.sin, casadi.cos))
+        about_x = casadi.blockcat([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+        about_z = casadi.blockcat([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+        about_y = casadi.blockcat([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+        return about_z @ about_y @ about_x
+
+    def transforms(theta):
+        """Returns the transforms (4, 4) of the bones."""
+        angles = [[0.0, 0.0, 0.0] for _ in model.parents]
+        for finger in range(ht.FINGERS):
+            first, own = 2 + 4 * finger, 6 + 4 * finger
+            angles[first][:2] = theta[own], theta[own + 1]
+            angles[first + 1][0], angles[first + 2][0] = theta[own + 2], theta[own + 3]
+        absolutes = []
+        for parent, relative, bone in zip(model.parents, model.relatives, angles):
+            moved = casadi.mtimes(relative, casadi.diagcat(turned(bone), 1))
+            absolutes.append(moved if parent == -1 else casadi.mtimes(absolutes[parent], moved))
+        return [casadi.mtimes(absolute, inverse) for absolute, inverse in zip(absolutes, model.inverses)]
+
+    pose = casadi.SX.sym("theta", len(theta))
+    angle = casadi.norm_2(pose[:3])
+    axis = pose[:3] / angle
+    whole = casadi.cos(angle) * casadi.DM.eye(3) + casadi.sin(angle) * casadi.skew(axis)
+    whole = whole + (1.0 - casadi.cos(angle)) * casadi.mtimes(axis, axis.T)
+    bones = casadi.Function("bones", [pose], [casadi.horzcat(*[each[:3, :] for each in transforms(pose)]), whole])
+
+    shift, moving = casadi.MX.sym("shift", 2), casadi.MX.sym("theta", len(theta))
+    every, whole = bones(moving)
+    weighted = [casadi.DM(model.vertices.T * weights) for weights in model.weights.T]
+    skinned = casadi.mtimes(every, casadi.vertcat(*weighted))
+    if model.mirrored:
+        skinned = casadi.mtimes(casadi.diag(casadi.DM([-1.0, 1.0, 1.0])), skinned)
+    surface = casadi.mtimes(whole, skinned) + casadi.repmat(moving[3:6], 1, len(model.vertices))
+    if len(us) == 0:
+        distances = points.T - surface[:, nearest.tolist()]
+    else:
+        a, b, c = (surface[:, corner.tolist()] for corner in model.triangles[nearest].T)
+        u, v = (casadi.repmat(casadi.DM(us[:, k]).T + shift[k], 3, 1) for k in range(2))
+        distances = points.T - (u * a + v * b + (1.0 - u - v) * c)
+    inputs = casadi.vertcat(shift, moving) if len(us) else moving
+    jacobian = casadi.jacobian(casadi.vec(distances), inputs)
+    call = evaluated([shift, moving], [jacobian], [np.zeros(2), theta])
+    return lambda: call()[0]
+
+
+def kmeans(centroids, points):
+    c, (n, k) = casadi.MX.sym("c", *centroids.shape), (len(points), len(centroids))
+    lengths = casadi.repmat(casadi.sum2(c**2).T, n, 1) + np.sum(points**2, axis=1)[:, np.newaxis].repeat(k, axis=1)
+    squares = lengths - 2.0 * casadi.mtimes(points, c.T)
+    slope = casadi.gradient(casadi.sum1(functools.reduce(casadi.fmin, casadi.horzsplit(squares))), c)
+    diagonal = casadi.jtimes(slope, c, casadi.MX.ones(*centroids.shape))
+    call = evaluated([c], [slope / diagonal], [centroids])
+    return lambda: call()[0]
 
 
 def llsq(x, n):
@@ -122,11 +215,14 @@ def equations(x, steps):
 
 PROBLEMS = {
     "hello": lambda x: gradient(lambda x: x * x, [x]),
+    "gmm": gmm,
     "ba": bundle,
+    "ht": hand,
+    "kmeans": kmeans,
     "llsq": llsq,
     "lse": lse,
     "lstm": lstm,
     "ode": equations,
     "det": lambda flat, size: gradient(lambda a: det.determinant(a, size), flat),
 }
-UNABLE = {name: "not written" for name in ("gmm", "kmeans", "ht", "particle", "saddle")}
+UNABLE = dict.fromkeys(("particle", "saddle"), "no loops of unknown length in its functions")

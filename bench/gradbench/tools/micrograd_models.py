@@ -24,4 +24,6 @@ def square(x):
 
 
 PROBLEMS = {"hello": square, "det": determinant}
-UNABLE = {}
+UNABLE = dict.fromkeys(("gmm", "ba", "ht", "lse", "lstm"), "no exp, log, sin or square root")
+UNABLE |= dict.fromkeys(("kmeans", "particle", "saddle"), "first derivatives only")
+UNABLE |= dict.fromkeys(("llsq", "ode"), "not written: millions of objects")
