@@ -12,7 +12,7 @@ from .. import transforms
 from ..arrays import active, functions
 from ..arrays.active import ActiveArray
 from ..core import scalar
-from ..core.scalar import Active
+from ..core.scalar import Active, is_plain
 from ..pytrees import flatten, frozen, leaf_path, same_structure, unflatten
 from . import calls
 from .code import Steps
@@ -28,7 +28,7 @@ def layout_of(x):
         return FLOAT
     if type(x) is Active:
         return (), np.asarray(scalar.plain(x)).dtype
-    if type(x) in (int, bool) or isinstance(x, np.generic) or type(x) is np.ndarray:
+    if type(x) in (int, bool) or is_plain(x, np.generic) or type(x) is np.ndarray:
         x = np.asarray(x)
         if x.dtype.kind in "biuf":
             return x.shape, x.dtype.newbyteorder("=")
@@ -44,7 +44,7 @@ def normal(x):
         return active.record_tracked(type(plain), (x,), {}, plain) if scalar.recording() else np.asarray(plain)
     if type(x) is np.ndarray or type(x) is ActiveArray:
         return x[()] if x.shape == () and x.dtype == np.float64 else x
-    if type(x) in (int, bool, np.float64) or isinstance(x, (np.integer, np.bool_)):
+    if type(x) in (int, bool, np.float64) or is_plain(x, (np.integer, np.bool_)):
         return float(x) if type(x) is np.float64 else np.asarray(x)
     return x
 

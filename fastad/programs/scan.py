@@ -17,7 +17,7 @@ from .. import transforms
 from ..arrays import active
 from ..arrays.active import ActiveArray
 from ..core import scalar
-from ..core.scalar import Active
+from ..core.scalar import Active, is_plain
 from ..errors import GuardError, TraceError
 from ..pytrees import flatten, frozen, leaf_path, unflatten
 from . import calls, revolve
@@ -323,7 +323,7 @@ def _steps(given, length):
             raise TypeError("scan needs xs or length")
         return length
     number = calls._argument(given)
-    if isinstance(number, (bool, np.bool_)) or not hasattr(number, "__index__") or layout_of(number)[1].kind not in "iu":
+    if is_plain(number, (bool, np.bool_)) or not hasattr(number, "__index__") or layout_of(number)[1].kind not in "iu":
         raise TypeError(f"scan: length must be a whole number, not {type(given).__name__}")
     if number < 0:
         raise ValueError(f"scan: length must not be negative, it is {int(number)}")
