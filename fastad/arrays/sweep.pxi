@@ -495,7 +495,8 @@ cdef class ArrayRecorder(Recorder):
             (<Record>self.tape.records[a]).reverse(self.sweep, i)
         elif op == OP_GATHER:
             slot = self.work[i - self.start]
-            if slot >= 0:
+            # An element may be an input where its array is none.
+            if slot >= 0 and self.sweep.marked[a]:
                 whole = self.sweep.at(a)
                 put_element(self.target, whole, b, record(self.target, OP_ADD, element(self.target, whole, b), slot))
         elif self.sweep.arrays[a] is not None:

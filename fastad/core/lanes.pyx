@@ -289,12 +289,12 @@ cdef class Worker:
         """How many points it is worth while to move to fewer lanes."""
         if self.alive_count == NULL or self.block.lanes == FASTAD_LANES_STEP:
             return 0
-        return min(self.block.lanes * 5 // 6, self.block.lanes - FASTAD_LANES_STEP)
+        return min(self.block.lanes * 2 // 3, self.block.lanes - FASTAD_LANES_STEP)
 
     cdef void move_together(self, int32_t guard, int64_t steps) noexcept nogil:
         """Moves the points that are left behind a guard to the first lanes, if that pays in the `steps` to come."""
         cdef int count = self.alive_count[guard]
-        if steps < 8 * (count + 2):
+        if steps < 4 * (count + 2):
             self.block.enough = 0
         elif count < 0:
             self.block.enough = self.block.left - 1

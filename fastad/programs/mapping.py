@@ -18,7 +18,7 @@ from ..pytrees import flatten, same_structure, unflatten_derivatives
 from .batches import Batch, Results, Shared, layout_of
 from .code import Plain, RowWorker, guard_at, lanes_of
 from .pacing import Progress, spread
-from .recording import elements_read, puts_elements
+from .recording import elements_read
 from .signature import Arguments
 
 WHATS = ("value", "grad", "value_and_grad", "jacobian", "hessian")
@@ -217,8 +217,7 @@ class _Plan:
     def target(self, code):
         """The path with what is recorded behind it for the derivative; None where rows can not be replayed on it."""
         one, kind = self.map, KINDS[self.map.what]
-        if self.paths.reason is not None or not code.live_arrays() or (one.what in SEVERAL and not code.numeric) \
-                or (one.what == "hessian" and puts_elements(code)):
+        if self.paths.reason is not None or not code.live_arrays() or (one.what in SEVERAL and not code.numeric):
             return None
         try:
             target = self.paths.code_for(code, kind, self.differentiated, self.arguments)

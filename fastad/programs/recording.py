@@ -158,7 +158,7 @@ def derive(code, kind, differentiated, values=None):
 
 
 def elements_read(code, differentiated):
-    """{(place among the differentiated inputs, element): slots that hold it} of a path of scalars, whose arrays nothing is put into."""
+    """{(place among the differentiated inputs, element): slots that hold it} of a path of scalars."""
     from .reading import GATHER
     found: dict = {}
     arrays = {}
@@ -173,12 +173,6 @@ def elements_read(code, differentiated):
         if j is not None:
             found.setdefault((j, int(tape.b[slot])), []).append(slot)
     return found
-
-
-def puts_elements(code):
-    """Whether a path writes into an array."""
-    from .reading import PUT
-    return bool(np.any(code.tape.opcode[:code.n] == PUT))
 
 
 def _tangents(tape, inputs, seeds, outputs):
