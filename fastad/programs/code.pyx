@@ -40,7 +40,6 @@ from fastad.core.tape cimport (
     OP_PUT, OP_SPECIAL, CTape, Tape, append_structural,
 )
 
-import heapq
 import math
 
 import numpy as np
@@ -439,9 +438,6 @@ cdef class Code:
         cdef Py_ssize_t number
         cdef list storages = self.tape.storages + self.extra
         cdef Lives lives
-        cdef dict spare = {}
-        cdef list ends = []             # a heap of (last, size, offset)
-        cdef int64_t size, k
         cdef set apart = fusion.early
         self.offsets = <int64_t*>calloc(max(len(storages), 1), sizeof(int64_t))
         if self.offsets == NULL:
@@ -453,17 +449,8 @@ cdef class Code:
             apart = apart.union([number for number, _ in self.given])
         for number in sorted(fusion.early):
             if self.offsets[number] == 0:
-                self.offsets[number] = self.room(size_of_layout(<tuple>storages[number]), {})
-        for k in range(lives.count):
-            number = lives.order[k]
-            while ends and ends[0][0] < lives.first[number]:
-                _, size, offset = heapq.heappop(ends)
-                spare.setdefault(size, []).append(offset)
-            if self.offsets[number] < 0 or number in apart:
-                continue
-            size = size_of_layout(<tuple>storages[number])
-            self.offsets[number] = self.room(size, spare)
-            heapq.heappush(ends, (lives.last[number], size, self.offsets[number]))
+                self.offsets[number] = self.room(size_of_layout(<tuple>storages[number]))
+        share_memory(self, lives, storages, apart)
         return 0
 
     def forget(self, int64_t limit):
@@ -487,11 +474,9 @@ cdef class Code:
                     self.given.append(entry)
         return 0
 
-    cdef int64_t room(self, int64_t size, dict spare) except -1:
-        """An offset in a workspace's memory, one that is spare if there is one of this size."""
+    cdef int64_t room(self, int64_t size) except -1:
+        """An offset in a workspace's memory, behind what has its place."""
         cdef int64_t at = self.bytes
-        if spare.get(size) and passes["memory"]:
-            return spare[size].pop()
         self.bytes += (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
         return at
 

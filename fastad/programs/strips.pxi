@@ -30,6 +30,7 @@ cdef struct Short:
     int count               # operands, the result is the last
     bint dropped
     int64_t n
+    int64_t version         # of the result's storage behind it
     Spot[OPERANDS] at
 
 
@@ -325,23 +326,24 @@ cdef class Strips:
             elif c.opcode[i] == OP_ARRAY:
                 record = c.a[i]
                 for j in range(self.first[record], self.first[record] + self.many[record]):
-                    self.rename(&self.shorts[j], known, i <= fusion.last_guard)
+                    self.rename(j, known, i <= fusion.last_guard)
                 if code.counts[record]:
                     for number in fusion.touched(record, True):
                         self.versions[<Py_ssize_t>number] += 1
         self.drop(fusion, storages)
         return 0
 
-    cdef int rename(self, Short* short, dict known, bint guarded) except -1:
-        """Goes on over a short loop, the next in order; `guarded` if another path may go on from behind it, where storages between
+    cdef int rename(self, int64_t number, dict known, bint guarded) except -1:
+        """Goes on over short loop `number`, the next in order; `guarded` if another path may go on from behind it, where storages between
         kernels are not kept.
         """
+        cdef Short* short = &self.shorts[number]
+        cdef const Short* other
         cdef Spot* target = &short.at[short.count - 1]
         cdef int32_t kept = <int32_t>len(self.code.tape.storages) if guarded else 0x7fffffff
         cdef int k
         cdef bint whole = target.kind == ARRAY and target.flat and target.offset == 0 and target.bytes == self.sizes[target.number]
         cdef Spot* source = &short.at[0]
-        cdef int64_t version
         for k in range(short.count - 1):
             self.look_up(short, k)
         if passes["ones"] and (FASTAD_SHORT_MULTIPLY <= short.code < FASTAD_SHORT_DIVIDE
@@ -355,23 +357,25 @@ cdef class Strips:
         if target.kind == ARRAY and target.flat and passes["equal"] and short.code != FASTAD_SHORT_COPY and short.code != FASTAD_SHORT_FILL:
             key = self.key_of(short)
             found = known.get(key)
-            if found is not None and self.versions[<Py_ssize_t>found[0]] == found[2]:
-                if target.number == found[0] and target.offset == found[1]:
-                    short.dropped = True
-                    return 0
-                short.at[0] = Spot(ARRAY, found[0], found[1], target.bytes, False, True)
-                short.at[1], short.count, short.code = target[0], 2, FASTAD_SHORT_COPY
-                target = &short.at[1]
-                key = None
+            if found is not None:
+                other = &self.shorts[<int64_t>found]
+                if self.versions[other.at[other.count - 1].number] == other.version:
+                    source[0] = other.at[other.count - 1]
+                    if target.number == source.number and target.offset == source.offset:
+                        short.dropped = True
+                        return 0
+                    short.at[1], short.count, short.code = target[0], 2, FASTAD_SHORT_COPY
+                    target = &short.at[1]
+                    key = None
         if target.kind != ARRAY:
             return 0
         self.versions[target.number] += 1
-        version = self.versions[target.number]
+        short.version = self.versions[target.number]
         if key is not None and target.number < kept:
-            known[key] = target.number, target.offset, version
+            known[key] = number
         if whole and passes["copies"] and (short.code == FASTAD_SHORT_COPY or short.code == FASTAD_SHORT_FILL) \
                 and not (source.kind == ARRAY and (source.number == target.number or source.number >= kept)):
-            self.names[target.number] = Name(source[0], version, self.versions[source.number] if source.kind == ARRAY else 0)
+            self.names[target.number] = Name(source[0], short.version, self.versions[source.number] if source.kind == ARRAY else 0)
         return 0
 
     cdef bint is_one(self, const Spot* spot) noexcept:
@@ -472,8 +476,14 @@ cdef class Strips:
         cdef int64_t pause = code.place(code.start) if code.start else -1
         cdef int32_t record
         cdef int op
-        cdef set sums = set(), read = set(), written = set()
-        cdef Py_ssize_t home = -1
+        cdef Py_ssize_t home = -1, storages = len(code.tape.storages) + len(code.extra)
+        cdef int32_t strip = 1              # number of the one that grows; by storage and slot the last that reads, writes or sums it
+        cdef bint ends, sums = False
+        cdef int32_t* read = <int32_t*>calloc(2 * storages + c.n + 1, sizeof(int32_t))
+        cdef int32_t* written = read + storages
+        cdef int32_t* summed = written + storages
+        if read == NULL:
+            raise MemoryError("no memory for a program")
         for i in range(c.n):
             op = c.opcode[i]
             ends = i == pause
@@ -481,27 +491,28 @@ cdef class Strips:
                 check += 1
                 ends = True
             if op == OP_GATHER:
-                ends = ends or c.a[i] in written
+                ends = ends or written[c.a[i]] == strip
             elif op == OP_PUT:
-                ends = ends or c.a[i] in written or c.a[i] in read or bool(sums)
+                ends = ends or written[c.a[i]] == strip or read[c.a[i]] == strip or sums
             elif op == OP_ARRAY:
                 ends = ends or code.counts[c.a[i]] != 0
             elif op > OP_INPUT and sums:
                 # An operand that is no slot may look like one: the strip ends too early then, no harm.
-                ends = ends or c.a[i] in sums or c.b[i] in sums or op == OP_SPECIAL or op == OP_EXTRA
+                ends = ends or op == OP_SPECIAL or op == OP_EXTRA or summed[c.a[i]] == strip or summed[c.b[i]] == strip
             if ends and home >= 0:
                 self.ends.append((home, self.wanted))
-                home = -1
-                sums, read, written = set(), set(), set()
+                home, sums = -1, False
+                strip += 1
             if op != OP_ARRAY:
                 continue
             record = c.a[i]
             for j in range(self.first[record], self.first[record] + self.many[record]):
                 if not self.shorts[j].dropped:
-                    self.note(&self.shorts[j], sums, read, written)
+                    sums = note_spots(&self.shorts[j], read, written, summed, strip) or sums
                     self.order[self.wanted] = j
                     self.wanted += 1
                     home = record
+        free(read)
         if home >= 0:
             self.ends.append((home, self.wanted))
         for home, _ in self.ends:
@@ -509,15 +520,6 @@ cdef class Strips:
             if code.kernels[home] == NULL:
                 raise MemoryError("no memory for a program")
             code.counts[home] = 1
-        return 0
-
-    cdef int note(self, const Short* short, set sums, set read, set written) except -1:
-        cdef int k
-        for k in range(short.count):
-            if short.at[k].kind == ARRAY:
-                (written if k == short.count - 1 else read).add(short.at[k].number)
-        if short.at[short.count - 1].kind == SCALAR:
-            sums.add(short.at[short.count - 1].number)
         return 0
 
     cdef int pack(self, Fusion fusion) except -1:
@@ -574,6 +576,17 @@ cdef class Strips:
             raise MemoryError("a program of small arrays that needs more than 4 GB")
         to.at[k].base, to.at[k].offset = <int32_t>base, <uint32_t>offset
         return 0
+
+
+cdef bint note_spots(const Short* short, int32_t* read, int32_t* written, int32_t* summed, int32_t strip) noexcept:
+    """Notes what a short loop of a strip reads and writes; whether that is a slot."""
+    cdef int k, last = short.count - 1
+    for k in range(short.count):
+        if short.at[k].kind == ARRAY:
+            (written if k == last else read)[short.at[k].number] = strip
+    if short.at[last].kind == SCALAR:
+        summed[short.at[last].number] = strip
+    return short.at[last].kind == SCALAR
 
 
 cdef int64_t elements_of_layout(tuple layout) except -2:
