@@ -213,11 +213,11 @@ cdef class Code:
         if not self.scalars_only:
             fusion.walk()
             fusion.emit()
-            self.taken.simplify(fusion)
-            self.taken.assemble()
+            simplify(self.taken, fusion)
+            assemble(self.taken)
         self.divide()
         self.place_storages(fusion)
-        self.taken.pack(fusion)
+        pack(self.taken)
         self.taken = None
 
     def __dealloc__(self):
@@ -582,6 +582,7 @@ cdef list without_copies(Tape tape, list outputs):
 
 
 include "tiles.pxi"
+include "shorts.pxi"
 include "strips.pxi"
 include "lives.pxi"
 
