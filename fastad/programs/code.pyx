@@ -40,7 +40,6 @@ from fastad.core.tape cimport (
     OP_PUT, OP_SPECIAL, CTape, Tape, append_structural,
 )
 
-import heapq
 import math
 
 import numpy as np
@@ -225,11 +224,11 @@ cdef class Code:
         if not self.scalars_only:
             fusion.walk()
             fusion.emit()
-            self.taken.simplify(fusion)
-            self.taken.assemble()
+            simplify(self.taken, fusion)
+            assemble(self.taken)
         self.divide()
         self.place_storages(fusion)
-        self.taken.pack(fusion)
+        pack(self.taken)
         self.taken = None
         if spread is not None:
             spread.lay_out(self, len(tape.storages) + len(self.extra))
@@ -455,9 +454,6 @@ cdef class Code:
         cdef Py_ssize_t number
         cdef list storages = self.tape.storages + self.extra
         cdef Lives lives
-        cdef dict spare = {}
-        cdef list ends = []             # a heap of (last, size, offset)
-        cdef int64_t size, k
         cdef set apart = fusion.early
         self.offsets = <int64_t*>calloc(max(len(storages), 1), sizeof(int64_t))
         if self.offsets == NULL:
@@ -469,17 +465,8 @@ cdef class Code:
             apart = apart.union([number for number, _ in self.given])
         for number in sorted(fusion.early):
             if self.offsets[number] == 0:
-                self.offsets[number] = self.room(self.bytes_for(number, storages[number]), {})
-        for k in range(lives.count):
-            number = lives.order[k]
-            while ends and ends[0][0] < lives.first[number]:
-                _, size, offset = heapq.heappop(ends)
-                spare.setdefault(size, []).append(offset)
-            if self.offsets[number] < 0 or number in apart:
-                continue
-            size = self.bytes_for(number, storages[number])
-            self.offsets[number] = self.room(size, spare)
-            heapq.heappush(ends, (lives.last[number], size, self.offsets[number]))
+                self.offsets[number] = self.room(self.bytes_for(number, storages[number]))
+        share_memory(self, lives, storages, apart)
         return 0
 
     def forget(self, int64_t limit):
@@ -508,11 +495,9 @@ cdef class Code:
         cdef int64_t size = bytes_of(layout[0], layout[1])
         return size if self.spread is None or number not in self.spread.spans else size * self.spread.count
 
-    cdef int64_t room(self, int64_t size, dict spare) except -1:
-        """An offset in a workspace's memory, one that is spare if there is one of this size."""
+    cdef int64_t room(self, int64_t size) except -1:
+        """An offset in a workspace's memory, behind what has its place."""
         cdef int64_t at = self.bytes
-        if spare.get(size) and passes["memory"]:
-            return spare[size].pop()
         self.bytes += (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
         return at
 
@@ -631,6 +616,7 @@ cdef list without_copies(Tape tape, list outputs):
 
 
 include "tiles.pxi"
+include "shorts.pxi"
 include "strips.pxi"
 include "liveness.pxi"
 include "lives.pxi"

@@ -112,3 +112,58 @@ cdef Lives lives_of(Code code, Fusion fusion):
         if code.spread is not None:
             lives.sort()
     return lives
+
+
+cdef int share_memory(Code code, Lives lives, list storages, set apart) except -1:
+    """Gives storages, but those apart, their places in memory, one that is free behind another of the same size if there is one."""
+    cdef int64_t k, at, time = -1, latest = -1
+    cdef int32_t number, other
+    cdef Py_ssize_t kind
+    cdef dict kinds = {}                # by size: its number
+    cdef list spare = []                # by that: the first of the storages whose memory is free, -1 if there is none
+    cdef int32_t* ending
+    cdef int32_t* following
+    cdef int32_t* kind_of_storage
+    cdef bint share = passes["memory"]
+    for k in range(lives.count):
+        latest = max(latest, lives.last[lives.order[k]])
+    # Storages by the time of their end, and then by their size, are lists: the first of each, and what follows a storage.
+    ending = <int32_t*>malloc((latest + 3) * sizeof(int32_t))
+    following, kind_of_storage = <int32_t*>malloc((len(storages) + 1) * sizeof(int32_t)), <int32_t*>malloc((len(storages) + 1) * sizeof(int32_t))
+    try:
+        if ending == NULL or following == NULL or kind_of_storage == NULL:
+            raise MemoryError("no memory for a program")
+        for k in range(latest + 2):
+            ending[k] = -1
+        for k in range(lives.count):
+            number = lives.order[k]
+            while time < lives.first[number]:
+                # What ends at a time is free from the next on; times begin with -1.
+                other = ending[time + 1]
+                while other >= 0:
+                    at, kind = following[other], kind_of_storage[other]
+                    following[other] = spare[kind]
+                    spare[kind] = other
+                    other = <int32_t>at
+                time += 1
+            if code.offsets[number] < 0 or number in apart:
+                continue
+            at = code.bytes_for(number, storages[number])
+            found = kinds.get(at)
+            if found is None:
+                found = kinds[at] = len(spare)
+                spare.append(-1)
+            kind = found
+            other = spare[kind]
+            if other >= 0 and share:
+                code.offsets[number] = code.offsets[other]
+                spare[kind] = following[other]
+            else:
+                code.offsets[number] = code.room(at)
+            kind_of_storage[number], following[number] = <int32_t>kind, ending[lives.last[number] + 1]
+            ending[lives.last[number] + 1] = number
+    finally:
+        free(ending)
+        free(following)
+        free(kind_of_storage)
+    return 0
