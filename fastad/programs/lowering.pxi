@@ -290,20 +290,48 @@ cdef bint is_small_product(cnp.npy_intp rows, cnp.npy_intp inner, cnp.npy_intp c
 
 
 cdef void join_rows(Kernel* kernel) noexcept:
-    """Makes one product of many that have the second factor in common, where their rows follow one another."""
-    cdef int k
-    while kernel.strides[1] == 0 and (kernel.lengths[0] == 1 or (
-            kernel.strides[0] == kernel.lengths[1] * kernel.strides[3] and kernel.strides[2] == kernel.lengths[1] * kernel.strides[7])):
-        kernel.lengths[1] *= kernel.lengths[0]
-        kernel.lengths[0] = 1
-        for k in range(3):
-            kernel.strides[k] = 0
-        if kernel.outer == 0:
+    """Makes one product of many that have the second factor in common, where their rows follow one another, or that are one matrix times
+    many columns.
+    """
+    while True:
+        if kernel.lengths[3] == 1 and kernel.strides[0] == 0 and kernel.lengths[0] > 1 and kernel.lengths[1] > 1:
+            make_columns_rows(kernel)
+        elif kernel.strides[1] == 0 and kernel.strides[0] == kernel.lengths[1] * kernel.strides[3] \
+                and kernel.strides[2] == kernel.lengths[1] * kernel.strides[7]:
+            kernel.lengths[1] *= kernel.lengths[0]
+        elif kernel.lengths[0] > 1:
             return
-        kernel.outer -= 1
-        kernel.lengths[0] = kernel.around[kernel.outer]
-        for k in range(3):
-            kernel.strides[k] = kernel.steps[kernel.outer][k]
+        if not take_inner_loop(kernel):
+            return
+
+
+cdef void make_columns_rows(Kernel* kernel) noexcept:
+    """Makes a matrix times many columns the product of these, as rows, and its transpose."""
+    cdef int d
+    cdef cnp.npy_intp rows = kernel.lengths[1]
+    cdef cnp.npy_intp x_row = kernel.strides[3], x_column = kernel.strides[4], v_row = kernel.strides[7]
+    kernel.places[0], kernel.places[1] = kernel.places[1], kernel.places[0]
+    for d in range(kernel.outer):
+        kernel.steps[d][0], kernel.steps[d][1] = kernel.steps[d][1], kernel.steps[d][0]
+    kernel.lengths[1], kernel.lengths[3] = kernel.lengths[0], rows
+    kernel.strides[3], kernel.strides[4] = kernel.strides[1], kernel.strides[5]
+    kernel.strides[5], kernel.strides[6] = x_column, x_row
+    kernel.strides[7], kernel.strides[8] = kernel.strides[2], v_row
+
+
+cdef bint take_inner_loop(Kernel* kernel) noexcept:
+    """Puts the next loop outwards in place of the inner one, which is done with; False if there is none."""
+    cdef int k
+    kernel.lengths[0] = 1
+    for k in range(3):
+        kernel.strides[k] = 0
+    if kernel.outer == 0:
+        return False
+    kernel.outer -= 1
+    kernel.lengths[0] = kernel.around[kernel.outer]
+    for k in range(3):
+        kernel.strides[k] = kernel.steps[kernel.outer][k]
+    return True
 
 
 def _where(Lowering to, arguments, Ref out):

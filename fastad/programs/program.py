@@ -533,7 +533,7 @@ class Program(Replayed):
         return result if transform == "value_and_grad" else result[1]
 
     def jacobian(self, *args: Any, argnums: int | Sequence[int] = 0, mode: str = "auto", **kwargs: Any) -> Any:
-        """The Jacobian as by fastad.jacobian, replayed: one sweep behind the path for each row or column."""
+        """The Jacobian as by fastad.jacobian, replayed: sweeps behind the path, each for several rows or columns."""
         if mode not in ("auto", "forward", "reverse"):
             raise ValueError(f'jacobian: mode must be "auto", "forward" or "reverse", not {mode!r}')
         return self._replayed("jacobian", argnums, args, kwargs, lambda paths, chosen: _jacobian(paths, chosen, mode))
@@ -812,13 +812,13 @@ class Program(Replayed):
     @property
     def stats(self) -> dict[str, Any]:
         """What is recorded and how it went, over all signatures: numbers, `bytes`, the names of functions that call Python in
-        a replay or a derivative, how many Jacobians and Hessians take one seed at a time as a decision in them depends on it, and
-        why signatures run eagerly.
+        a replay or a derivative, how many derivatives take one seed at a time in Jacobians and Hessians, and why signatures run eagerly.
         """
         with self._lock:
             paths = list(self._paths.values())
         codes = [code for p in paths for code in p.codes]
         derived = [code for path in codes for code in list(path.owner.derived.values())]
+        derived += [code.wide for code in derived if code.wide is not None]
         from .listing import Stats
         return Stats(self._name, {
             "signatures": len(paths), "paths": len(codes), "recordings": sum(p.counts.recordings for p in paths),
