@@ -32,8 +32,8 @@ HEADERS = ("core/vector.h", "core/support.h", "core/transcendental.h")      # th
 LANES_HEADERS = ("core/lanes.h", "core/simd.h")
 OWN_DEPENDS = {
     "core/schedule": ("core/dots.h",), "core/seeds": ("core/seeds.h",), "core/simd": LANES_HEADERS,
-    "core/lanes": (*LANES_HEADERS, "core/lanes_kernels.c", "core/generated/lanes_rows.h"),
-    "programs/code": (*LANES_HEADERS, "programs/loops.h"),
+    "core/lanes": (*LANES_HEADERS, "core/lane_guards.h", "core/lanes_kernels.c", "core/generated/lanes_rows.h"),
+    "programs/code": (*LANES_HEADERS, "programs/loops.h", "programs/short_loops.h", "programs/extremes.h", "programs/products.h"),
 }
 
 # One kernel file, compiled once per instruction set; which of them runs is decided when fastad is imported (core/simd.pyx). Without

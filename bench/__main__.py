@@ -12,6 +12,7 @@ SUITES = {
     "compiled": "bench.compiled",
     "chains": "bench.chains",
     "checkpoints": "bench.checkpointing",
+    "products": "bench.products",
     "mapping": "bench.mapping",
     "gradbench": "bench.gradbench.suite",
     "peers": "bench.workloads.suite",

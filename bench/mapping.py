@@ -4,6 +4,7 @@ Every figure checks the map against a loop of calls before anything is timed. Th
 """
 
 import functools
+import multiprocessing
 import sys
 
 import numpy as np
@@ -60,6 +61,34 @@ def jax_map(x, y):
     return lambda: jax.block_until_ready(both(x, y))
 
 
+def take_turns(number, barrier, found, rounds):
+    """Maps the thousand operations in a process of its own: by turns alone (the first process only) and beside the other one."""
+    x, y = columns()
+    one = functools.partial(fastad.record(thousand, 0.3, 0.2).map, x, y, argnums=(0, 1))
+    one()
+    alone, beside = [], []
+    for _ in range(rounds):
+        barrier.wait()
+        if number == 0:
+            alone.append(timing.once(one))
+        barrier.wait()
+        beside.append(timing.once(one))
+    found.put((alone, beside))
+
+
+def two_processes(rounds=7):
+    """Returns how many times the work of one process two of them do at once: two threads can not do more."""
+    context = multiprocessing.get_context("spawn")
+    barrier, found = context.Barrier(2), context.SimpleQueue()
+    processes = [context.Process(target=take_turns, args=(number, barrier, found, rounds)) for number in range(2)]
+    for process in processes:
+        process.start()
+    (alone, beside), (more, other) = found.get(), found.get()
+    for process in processes:
+        process.join()
+    return 2.0 * min(alone + more) / min(map(max, beside, other))
+
+
 def many_points():
     """Returns the rows of the thousand operations at many points."""
     check_thousand()
@@ -76,6 +105,7 @@ def many_points():
             at_most=POINT_BOUND),
         Row("  value", value * per, "ns"),
         Row("  one thread over two", compared.ratio, "", at_least=THREADS_BOUND),
+        Row("  the machine's own: the work of two processes at once over that of one", two_processes(), ""),
     ]
     theirs = jax_map(x, y)
     if theirs is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from .arrays import active, functions
 from .arrays.active import ActiveArray
 from .core import scalar
-from .core.scalar import Active
+from .core.scalar import Active, is_plain
 from .pytrees import add_array_type
 
 add_array_type(ActiveArray)
@@ -19,13 +19,13 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 def is_number(x):
     """Whether x is a real number, plain or active."""
-    return scalar.is_active(x) or (isinstance(x, (float, int)) and not isinstance(x, bool)) or (
-        isinstance(x, np.generic) and x.dtype.kind in "fiu")
+    return scalar.is_active(x) or (is_plain(x, (float, int)) and not is_plain(x, bool)) or (
+        is_plain(x, np.generic) and x.dtype.kind in "fiu")
 
 
 def is_array(x):
     """Whether x is an active array, or a plain one of real numbers."""
-    return type(x) is ActiveArray or (isinstance(x, np.ndarray) and x.dtype.kind in "fiub")
+    return type(x) is ActiveArray or (is_plain(x, np.ndarray) and x.dtype.kind in "fiub")
 
 
 def is_active(x):
@@ -37,9 +37,9 @@ def can_be_input(x):
     """Whether x can be differentiated by: a float or an array of float64 or float32."""
     if type(x) is ActiveArray:
         return True
-    if isinstance(x, np.ndarray):
+    if is_plain(x, np.ndarray):
         return type(x) is np.ndarray and x.dtype.newbyteorder("=") in FLOATS
-    return isinstance(x, (float, np.float32)) or scalar.is_active(x)
+    return is_plain(x, (float, np.float32)) or scalar.is_active(x)
 
 
 def shape_of(x):
@@ -56,7 +56,7 @@ def independents(leaves, opened, copy):
         return actives, actives
     actives, handles = [], []
     for leaf in leaves:
-        if is_array(leaf) or isinstance(leaf, np.float32):
+        if is_array(leaf) or is_plain(leaf, np.float32):
             if type(leaf) is not ActiveArray:
                 plain = np.asarray(leaf, leaf.dtype.type, order="C")
                 leaf = plain.copy() if copy and plain is leaf else plain
@@ -75,13 +75,13 @@ def handles_of(leaves):
 
 def filled(leaves, numbers):
     """What a sweep gives for results, with zeros of the right shape for results that are constant arrays."""
-    return [np.zeros(leaf.shape, leaf.dtype if leaf.dtype in FLOATS else float) if isinstance(leaf, np.ndarray) else
+    return [np.zeros(leaf.shape, leaf.dtype if leaf.dtype in FLOATS else float) if is_plain(leaf, np.ndarray) else
             single(number) if type(leaf) is ActiveArray else number for leaf, number in zip(leaves, numbers)]
 
 
 def single(x):
     """x, but a plain 0-d array of float32, which stands for a number of NumPy's among active values, as np.float32."""
-    return x[()] if isinstance(x, np.ndarray) and x.shape == () and x.dtype == np.float32 else x
+    return x[()] if is_plain(x, np.ndarray) and x.shape == () and x.dtype == np.float32 else x
 
 
 def typed_as(leaves, numbers):
@@ -89,18 +89,18 @@ def typed_as(leaves, numbers):
     if active.are_arrays(leaves):
         return numbers
     numbers = scalar.typed_as(leaves, numbers)
-    if any([isinstance(leaf, np.ndarray) and not leaf.ndim for leaf in leaves]):
-        numbers = [np.array(number, leaf.dtype) if isinstance(leaf, np.ndarray) and isinstance(number, (float, np.floating))
+    if any([is_plain(leaf, np.ndarray) and not leaf.ndim for leaf in leaves]):
+        numbers = [np.array(number, leaf.dtype) if is_plain(leaf, np.ndarray) and is_plain(number, (float, np.floating))
                    else number for leaf, number in zip(leaves, numbers)]
-    if any([isinstance(leaf, np.float32) for leaf in leaves]):
-        numbers = [np.float32(number) if isinstance(leaf, np.float32) and isinstance(number, np.ndarray) else number
+    if any([is_plain(leaf, np.float32) for leaf in leaves]):
+        numbers = [np.float32(number) if is_plain(leaf, np.float32) and is_plain(number, np.ndarray) else number
                    for leaf, number in zip(leaves, numbers)]
     return numbers
 
 
 def seed_for(leaf, given, name):
     """A tangent or cotangent `given` for a leaf, in its shape and dtype; else TypeError or ValueError, with its name."""
-    if not is_array(leaf) and not isinstance(leaf, np.float32):
+    if not is_array(leaf) and not is_plain(leaf, np.float32):
         if not is_number(given) and not (is_array(given) and np.shape(given) == ()):
             raise TypeError(f"{name} must be a real number, not {type(given).__name__}")
         if is_array(given):
@@ -186,6 +186,20 @@ def blocks_of(matrix, outputs, inputs):
             entries.append(part.reshape(shape) if is_array(leaf) or is_array(partner) else float(part[0, 0]))
         table.append(entries)
     return table
+
+
+def block(table, leaf, partner):
+    """An entry of `blocks` from an array with a row for every element of a result and a column for every element of an input."""
+    if is_array(leaf) or is_array(partner):
+        return table.reshape(shape_of(leaf) + shape_of(partner))
+    return table.item() if table.dtype == float else table[0, 0]
+
+
+def zero_block(leaf, partner, like):
+    """The entry of `blocks` where a result does not depend on an input, in the type of one of the two."""
+    shape = shape_of(leaf) + shape_of(partner)
+    dtype = getattr(like, "dtype", float)
+    return np.zeros(shape, dtype if dtype in FLOATS else float) if is_array(leaf) or is_array(partner) else 0.0
 
 
 def _stacked(entries, leaf, partner, axis):

@@ -74,7 +74,7 @@ def is_dataclass(x):
 
 def _register_dataclasses(leaves):
     """Registers the dataclasses among leaves; whether there are any."""
-    found = {type(x) for x in leaves if type(x) not in _LEAVES and is_dataclass(x)} - _opaque
+    found = {kind for kind in set(map(type, leaves)) if hasattr(kind, "__dataclass_fields__")} - _opaque
     with _registering:
         for kind in found:
             _register(kind)

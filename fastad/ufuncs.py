@@ -5,6 +5,7 @@ import numbers
 import numpy as np
 
 from .core import scalar
+from .core.scalar import is_plain
 from .elementals import UFUNCS, apply
 from .errors import TraceError, user_line
 
@@ -42,7 +43,7 @@ def call_ufunc(ufunc, method, inputs, kwargs):
         raise TraceError(f"{code} at {place}: {ufunc.__name__} of active scalars takes no {', '.join(kwargs)}; "
                          "leave it out and use the result")
     for x in inputs:
-        if isinstance(x, (np.ndarray, complex)) and not (isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "fiub"):
+        if is_plain(x, (np.ndarray, complex)) and not (is_plain(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "fiub"):
             place, code = user_line()
             raise TraceError(f"{code} at {place}: {ufunc.__name__} of an active scalar and {type(x).__name__} is not "
                              "supported; write the loop over the elements")

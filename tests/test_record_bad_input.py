@@ -476,3 +476,10 @@ def test_a_path_without_a_gradient_beside_one_that_has_it():
         with pytest.raises(TypeError, match="str"):
             F.grad(-1.0)
         assert F.grad(3.0) == 2.0
+
+
+def test_what_is_no_function():
+    with pytest.raises(TypeError, match="record needs a function, not int"):
+        fastad.record(3)
+    with pytest.raises(TypeError, match="put @classmethod above @fastad.record"):
+        fastad.record(classmethod(lambda cls, x: x))

@@ -33,6 +33,9 @@ cdef void arithmetic_loop(int op, const real* x, const real* y, real x0, real y0
         elif op == OP_MULTIPLY:
             for i in range(n):
                 v[i] = x[i] * y[i]
+        elif op == OP_MULZ:
+            for i in range(n):
+                v[i] = x[i] * y[i] if x[i] != 0.0 and y[i] != 0.0 else 0.0
         else:
             for i in range(n):
                 v[i] = x[i] / y[i]
@@ -46,6 +49,9 @@ cdef void arithmetic_loop(int op, const real* x, const real* y, real x0, real y0
         elif op == OP_MULTIPLY:
             for i in range(n):
                 v[i] = x[i] * y0
+        elif op == OP_MULZ:
+            for i in range(n):
+                v[i] = x[i] * y0 if x[i] != 0.0 and y0 != 0.0 else 0.0
         else:
             for i in range(n):
                 v[i] = x[i] / y0
@@ -59,6 +65,9 @@ cdef void arithmetic_loop(int op, const real* x, const real* y, real x0, real y0
         elif op == OP_MULTIPLY:
             for i in range(n):
                 v[i] = x0 * y[i]
+        elif op == OP_MULZ:
+            for i in range(n):
+                v[i] = x0 * y[i] if x0 != 0.0 and y[i] != 0.0 else 0.0
         else:
             for i in range(n):
                 v[i] = x0 / y[i]
@@ -213,7 +222,7 @@ cdef class Elementwise(Record):
         x = sweep.value(self.x) if partial.needs & NEEDS_X else None
         y = sweep.value(self.y) if partial.needs & NEEDS_Y else None
         v = sweep.result(self.v, self.out, i) if partial.needs & NEEDS_V else None
-        return product(w, rules_of(self.op)[k](x, y, None, None, v))
+        return product_of(w, rules_of(self.op)[k](x, y, None, None, v))
 
     def reverse(self, Sweep sweep, int64_t i):
         w = sweep.take(self.out, i)
@@ -236,6 +245,13 @@ cdef class Elementwise(Record):
         sweep.put(self.out, i, total)
 
 
+cdef object product_of(w, p):
+    """w p as `product` gives it; arrays go the short way."""
+    if (type(w) is ActiveArray and (type(p) is ActiveArray or type(p) is ndarray)) or (type(p) is ActiveArray and type(w) is ndarray):
+        return elementwise(OP_MULZ, _mulz, w, p, 2)
+    return product(w, p)
+
+
 cdef object elementwise(int op, object ufunc, x, y, int arity):
     """Applies an elementary row to active arrays, active scalars and plain values; the result is active if it has a derivative.
 
@@ -245,7 +261,7 @@ cdef object elementwise(int op, object ufunc, x, y, int arity):
     cdef object a = plain_value(t, x)
     cdef object b = plain_value(t, y) if arity > 1 else None
     cdef object v = None
-    if OP_ADD <= op <= OP_DIVIDE:
+    if OP_ADD <= op <= OP_DIVIDE or op == OP_MULZ:
         v = quick_arithmetic(op, a, b)
     elif arity == 1:
         v = quick_unary(op, ufunc, a)
@@ -530,11 +546,11 @@ cdef object rules_of(int op):
 
 def set_rules(rules_of_opcode, rules_of_special, functions):
     """Sets what gives the partials of an opcode and of a special row, functions of (x, y, z, u, v), and the functions (product,
-    unbroadcast, scatter_add) that sweeps use.
+    unbroadcast, scatter_add, and what computes the values of mulz) that sweeps use.
     """
-    global _rules_of, _rules_of_special, product, unbroadcast, scatter_add
+    global _rules_of, _rules_of_special, product, unbroadcast, scatter_add, _mulz
     _rules_of, _rules_of_special = rules_of_opcode, rules_of_special
-    product, unbroadcast, scatter_add = functions
+    product, unbroadcast, scatter_add, _mulz = functions
 
 
 # ---- special rows: up to four operands, all of it with NumPy and SciPy ----------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import ufuncs as scalar_ufuncs
 from ..core import scalar
-from ..core.scalar import Active
+from ..core.scalar import Active, is_plain
 from ..errors import TraceError, user_line
 from . import active, partials, rules
 from .active import ActiveArray
@@ -44,6 +44,7 @@ class _Parameters:
         self.names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         self.several = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.operands = [name.lstrip("*") for name in rule.operands]
+        self.fixed = rule.fixed
         self.arrays = {name for name in rule.operands if not name.startswith("*")}
         self.keeps_result = _reads(rule.vjp, "result")
 
@@ -163,11 +164,11 @@ def _call_with_rule(function, rule, args, kwargs):
             if name in where.operands:
                 found = True
                 args[index] = _as_operand(function, where, name, value)
-            else:
+            elif name not in where.fixed:
                 args[index] = _not_an_operand(function, name, value)
         elif isinstance(value, (list, tuple)) and where.name(index) in where.operands:
             args[index] = _as_operand(function, where, where.name(index), value)
-        elif isinstance(value, np.ndarray) and type(value) is not np.ndarray:
+        elif is_plain(value, np.ndarray) and type(value) is not np.ndarray:
             active.refuse_subclass(value)
     found = found or scalar.recording()
     for name, value in kwargs.items():
@@ -175,7 +176,7 @@ def _call_with_rule(function, rule, args, kwargs):
             if name in where.operands:
                 found = True
                 kwargs = {**kwargs, name: _as_operand(function, where, name, value)}
-            else:
+            elif name not in where.fixed:
                 kwargs = {**kwargs, name: _not_an_operand(function, name, value)}
     plain_args, plain_kwargs = active.plain_arguments(args, kwargs)
     result = function(*plain_args, **plain_kwargs)
@@ -390,7 +391,7 @@ def call_ufunc(ufunc, method, inputs, kwargs):
 
 
 def _is_array(x):
-    return type(x) is ActiveArray or isinstance(x, (list, tuple)) or (isinstance(x, np.ndarray) and x.ndim > 0)
+    return type(x) is ActiveArray or isinstance(x, (list, tuple)) or (is_plain(x, np.ndarray) and x.ndim > 0)
 
 
 def _as_array(x):
@@ -416,7 +417,7 @@ def _apply(ufunc, inputs, out, kwargs):
         raise _no_method(f"{ufunc.__name__} with {', '.join(kwargs)}")
     operands = [_as_array(x) for x in inputs]
     for x in operands:
-        if isinstance(x, np.ndarray) and type(x) is not np.ndarray:
+        if is_plain(x, np.ndarray) and type(x) is not np.ndarray:
             active.refuse_subclass(x)
     if dtype is not None:
         operands = [x.astype(dtype) if hasattr(x, "astype") else x for x in operands]
@@ -447,7 +448,7 @@ def _elementwise(ufunc, operands):
 
 def _is_whole(x):
     """Whether x is a whole number or a decision, or an array of them."""
-    return isinstance(x, (int, np.integer, np.bool_)) or getattr(getattr(x, "dtype", None), "kind", "f") in "iub"
+    return is_plain(x, (int, np.integer, np.bool_)) or getattr(getattr(x, "dtype", None), "kind", "f") in "iub"
 
 
 _WHOLE = {"?", "i", "l", "q", "b", "B"}

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import elementals
 from ..core import scalar
+from ..core.scalar import is_plain
 from ..errors import TraceError, no_rule_by, user_line
 from ..table import CONSTANTS, ELEMENTARY, OPERANDS, SPECIAL
 from ..table.generate import FIRST_OPCODE
@@ -149,6 +150,7 @@ class _Rows(dict):
 
 
 _NAMES = _Rows(CONSTANTS)
+_OPERANDS = (*OPERANDS, "v")           # of a rule
 
 
 def _compiled(op, k):
@@ -161,17 +163,11 @@ def _compiled(op, k):
         def unknown(*_):
             raise no_rule_by(op.name, k)
         return unknown
-    body = ast.fix_missing_locations(_ToCalls().visit(ast.parse(rule, mode="eval")))
-    code = compile(body, f"<d{op.name}/d{OPERANDS[k]}>", "eval")
-    return lambda x, y, z, u, v: eval(code, {"__builtins__": {}}, _Scope(x, y, z, u, v))
-
-
-class _Scope(dict):
-    def __init__(self, x, y, z, u, v):
-        super().__init__(x=x, y=y, z=z, u=u, v=v)
-
-    def __missing__(self, name):
-        return _NAMES[name]
+    body = _ToCalls().visit(ast.parse(rule, mode="eval")).body
+    names = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)} - set(_OPERANDS)
+    function = ast.Lambda(ast.arguments([], [ast.arg(operand) for operand in _OPERANDS], None, [], [], None, []), body)
+    code = compile(ast.fix_missing_locations(ast.Expression(function)), f"<d{op.name}/d{OPERANDS[k]}>", "eval")
+    return eval(code, {"__builtins__": {}, **{name: _NAMES[name] for name in names}})
 
 
 @functools.cache
@@ -198,12 +194,12 @@ def needs_of_special(row):
 
 def product(w, p):
     """w p in the dtype of w, 0 where a factor is 0: the product of the chain rule."""
-    if isinstance(p, (int, float)) and p == p and abs(p) != np.inf:
+    if is_plain(p, (int, float)) and p == p and abs(p) != np.inf:
         return w if p == 1.0 else w * p if p else None
     return apply("mulz", w, p)
 
 
-active.set_rules(rules_of, rules_of_special, (product, unbroadcast, scatter_add))
+active.set_rules(rules_of, rules_of_special, (product, unbroadcast, scatter_add, value_function("mulz")))
 
 
 # ---- ufuncs ------------------------------------------------------------------------------------------------------------------

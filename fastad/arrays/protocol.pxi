@@ -306,6 +306,11 @@ cdef class ActiveArray:
     # Attributes.
 
     @property
+    def __class__(self):
+        """numpy.ndarray, or the type of NumPy's number that it stands for. isinstance asks for it, `type` does not."""
+        return self.layout[1].type if self.scalar else ndarray
+
+    @property
     def shape(self):
         """Lengths of the dimensions."""
         return self.layout[0]

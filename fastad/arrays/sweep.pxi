@@ -7,39 +7,39 @@ cdef class Sweep:
 
     cdef Tape tape
 
-    def layout(self, int32_t number):
+    cpdef object layout(self, int32_t number):
         """(shape, dtype) of a storage."""
         return self.tape.storages[number]
 
-    def wants(self, Operand operand):
+    cpdef bint wants(self, Operand operand) except -1:
         """Whether a derivative by this operand is asked for."""
         raise NotImplementedError
 
-    def value(self, Operand operand):
+    cpdef object value(self, Operand operand):
         """The value an operand had when it was recorded."""
         raise NotImplementedError
 
-    def result(self, ndarray value, int32_t number, int64_t i):
+    cpdef object result(self, value, int32_t number, int64_t i):
         """A kept value of the result of instruction i."""
         raise NotImplementedError
 
-    def get(self, Operand operand):
+    cpdef object get(self, Operand operand):
         """Its tangent or adjoint; not to be written."""
         raise NotImplementedError
 
-    def take(self, int32_t number, int64_t i):
+    cpdef object take(self, int32_t number, int64_t i):
         """The adjoint of storage `number`, or of slot i if that is negative, which is zero from now on."""
         raise NotImplementedError
 
-    def put(self, int32_t number, int64_t i, w):
+    cpdef object put(self, int32_t number, int64_t i, w):
         """Sets the tangent or adjoint of storage `number`, or of slot i if that is negative."""
         raise NotImplementedError
 
-    def writable(self, Operand operand):
+    cpdef object writable(self, Operand operand):
         """The tangent or adjoint of a storage or part of one, zeros if need be, to be written in place."""
         raise NotImplementedError
 
-    def add(self, Operand operand, w, bint owned=False):
+    cpdef object add(self, Operand operand, w, bint owned=False):
         """Adds to the adjoint of an operand, which may have been broadcast or converted; `owned` if nothing else refers to w."""
         raise NotImplementedError
 
@@ -51,13 +51,23 @@ cdef inline ndarray part_of(ndarray whole, Operand operand):
     return np.ndarray(operand.layout[0], operand.layout[1], whole, operand.offset, operand.strides)
 
 
+cdef inline tuple shape_of(w):
+    """np.shape(w), without asking an active array by NumPy's protocol."""
+    if type(w) is ActiveArray:
+        return <tuple>(<ActiveArray>w).layout[0]
+    if type(w) is ndarray:
+        return (<object>w).shape
+    return np.shape(w)
+
+
 cdef object reduced_to(tuple layout, w):
     """An adjoint summed over the axes along which an operand was broadcast, in its dtype."""
     cdef tuple shape = <tuple>layout[0]
-    if np.shape(w) != shape:
+    cdef tuple found = shape_of(w)
+    if found != shape:
         if 0 in shape:
             return np.zeros(shape, layout[1])
-        if np.shape(w) == () or 0 < (<object>np.size(w)) < (<object>np.prod(shape)):
+        if found == () or 0 < (<object>np.size(w)) < (<object>np.prod(shape)):
             w = np.broadcast_to(w, shape)
         w = unbroadcast(w, shape)
     return w
@@ -101,16 +111,16 @@ cdef class NumericSweep(Sweep):
             self.store(number, np.zeros(layout[0], layout[1]))
         return <ndarray>self.arrays[number]
 
-    def wants(self, Operand operand):
+    cpdef bint wants(self, Operand operand) except -1:
         return operand.kind != CONSTANT
 
-    def value(self, Operand operand):
+    cpdef object value(self, Operand operand):
         return kept(operand)
 
-    def result(self, value, int32_t number, int64_t i):
+    cpdef object result(self, value, int32_t number, int64_t i):
         return value
 
-    def get(self, Operand operand):
+    cpdef object get(self, Operand operand):
         cdef double number
         if operand.kind == SCALAR:
             number = self.scalars[operand.number]
@@ -119,7 +129,7 @@ cdef class NumericSweep(Sweep):
             return part_of(<ndarray>self.arrays[operand.number], operand)
         return None
 
-    def take(self, int32_t number, int64_t i):
+    cpdef object take(self, int32_t number, int64_t i):
         cdef double scalar
         if number < 0:
             scalar = self.scalars[i]
@@ -128,7 +138,7 @@ cdef class NumericSweep(Sweep):
         self.store(number, None)
         return w
 
-    def put(self, int32_t number, int64_t i, w):
+    cpdef object put(self, int32_t number, int64_t i, w):
         if number < 0:
             self.scalars[i] = 0.0 if w is None else w
         elif w is None:
@@ -136,10 +146,10 @@ cdef class NumericSweep(Sweep):
         else:
             self.store(number, own(w, <tuple>self.tape.storages[number], False))
 
-    def writable(self, Operand operand):
+    cpdef object writable(self, Operand operand):
         return part_of(self.at(operand.number), operand)
 
-    def add(self, Operand operand, w, bint owned=False):
+    cpdef object add(self, Operand operand, w, bint owned=False):
         cdef ndarray part
         if w is None or operand.kind == CONSTANT:
             return
@@ -284,7 +294,7 @@ cdef class RecordingSweep(Sweep):
         self.arrays, self.owned, self.marked = [None] * storages, bytearray(storages), bytearray(storages)
         self.owners = {}
 
-    def wants(self, Operand operand):
+    cpdef bint wants(self, Operand operand) except -1:
         if operand.kind == SCALAR:
             return self.recorder.active(operand.number)
         return operand.kind == ARRAY and self.marked[operand.number] != 0
@@ -302,7 +312,7 @@ cdef class RecordingSweep(Sweep):
         x = active_on(self.target, buffer, <tuple>self.tape.storages[number], number, True)
         return x if value is buffer else view_of(x, value)
 
-    def value(self, Operand operand):
+    cpdef object value(self, Operand operand):
         if operand.kind == CONSTANT or self.recorder.carried != NULL:
             return kept(operand)
         if operand.kind == SCALAR:
@@ -311,7 +321,7 @@ cdef class RecordingSweep(Sweep):
             return None
         return self.same_tape(operand.value, operand.buffer, operand.number)
 
-    def result(self, value, int32_t number, int64_t i):
+    cpdef object result(self, value, int32_t number, int64_t i):
         if value is None or self.recorder.carried != NULL:
             return value
         if number < 0:
@@ -350,7 +360,7 @@ cdef class RecordingSweep(Sweep):
         x = <ActiveArray>array
         return view_of(x, part_of(values(x), operand))
 
-    def get(self, Operand operand):
+    cpdef object get(self, Operand operand):
         if operand.kind == SCALAR:
             number = self.recorder.scalar(operand.number)
             return None if type(number) is float else number
@@ -358,7 +368,7 @@ cdef class RecordingSweep(Sweep):
             return None
         return self.part(self.arrays[operand.number], operand)
 
-    def take(self, int32_t number, int64_t i):
+    cpdef object take(self, int32_t number, int64_t i):
         if number < 0:
             w = self.recorder.scalar(i)
             return None if type(w) is float else w
@@ -366,7 +376,7 @@ cdef class RecordingSweep(Sweep):
         self.arrays[number], self.owned[number] = None, 0
         return w
 
-    def put(self, int32_t number, int64_t i, w):
+    cpdef object put(self, int32_t number, int64_t i, w):
         cdef tuple layout
         if number < 0:
             if w is None:
@@ -376,16 +386,16 @@ cdef class RecordingSweep(Sweep):
             return
         if w is not None:
             layout = <tuple>self.tape.storages[number]
-            if np.shape(w) != layout[0]:
+            if shape_of(w) != layout[0]:
                 w = np.broadcast_to(w, layout[0])
             w = in_dtype(w, layout[1])
             w = self.shared(w)
         self.arrays[number], self.owned[number] = w, 0
 
-    def writable(self, Operand operand):
+    cpdef object writable(self, Operand operand):
         return self.part(self.at(operand.number), operand)
 
-    def add(self, Operand operand, w, bint owned=False):
+    cpdef object add(self, Operand operand, w, bint owned=False):
         cdef ActiveArray part
         cdef tuple layout
         if w is None or not self.wants(operand):
@@ -435,6 +445,8 @@ cdef object as_scalar(w):
 
 
 cdef object in_dtype(w, dtype):
+    if type(w) is ActiveArray and (<ActiveArray>w).layout[1] is dtype:
+        return w
     if type(w) is Active:
         w = _array_of(w)
     return w if getattr(w, "dtype", None) == dtype else w.astype(dtype) if hasattr(w, "astype") else np.array(w, dtype)

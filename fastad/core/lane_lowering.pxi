@@ -5,6 +5,7 @@ cdef struct Instruction:       # what is found out about one
     int32_t slot               # of its value, -1 while it has none
     int32_t adjoint            # its slot, -1 while it has none
     int32_t last               # the last step that reads its value
+    int32_t readers            # how often it is read by steps and guards
     bint needed                # by a result or a guard
     bint kept                  # its value is read by the reverse sweep, or goes out
     bint depends               # on an input that is differentiated
@@ -20,7 +21,7 @@ cdef class Lowering:
     cdef int32_t* free_slots
     cdef int64_t free_count, slots
     cdef int32_t* free_adjoints
-    cdef int64_t free_adjoint_count, adjoints
+    cdef int64_t free_adjoint_count, adjoints, forward_specials
     cdef int32_t* exits            # by guard: places of the results if it fails, -1 for none; NULL if there are none at all
     cdef int exit_count            # how many results
     cdef int32_t exit_slot         # where the first one goes
@@ -47,13 +48,11 @@ cdef class Lowering:
         self.free_slots = <int32_t*>checked(malloc(n * sizeof(int32_t)))
         self.free_adjoints = <int32_t*>checked(malloc(n * sizeof(int32_t)))
         lanes.steps = <FastadLaneStep*>checked(malloc((n + self.path.guards + more) * sizeof(FastadLaneStep)))
-        lanes.back = <FastadLaneReverse*>checked(malloc(2 * n * sizeof(FastadLaneReverse)))
         lanes.specials = <FastadLaneSpecial*>checked(calloc(specials, sizeof(FastadLaneSpecial)))
         lanes.expected = <FastadLaneGuard*>checked(malloc((self.path.guards + 1) * sizeof(FastadLaneGuard)))
         lanes.constants = <double*>checked(malloc(n * sizeof(double)))
         lanes.shared = <Port*>checked(malloc(n * sizeof(Port)))
         lanes.loads = <Port*>checked(malloc(n * sizeof(Port)))
-        lanes.gradients = <Port*>checked(malloc(n * sizeof(Port)))
         for i in range(n):
             self.of[i].same, self.of[i].slot, self.of[i].adjoint = <int32_t>i, -1, -1
         return 0
@@ -66,11 +65,9 @@ cdef class Lowering:
             return 0
         self.exit_count = count
         self.exits = <int32_t*>checked(malloc(self.path.guards * count * sizeof(int32_t)))
-        self.lanes.exits = <uint8_t*>checked(calloc(self.path.guards, 1))
         for k in range(self.path.guards * count):
             self.exits[k] = -1
         for guard, places in exits.items():
-            self.lanes.exits[<int64_t>guard] = 1
             for j in range(count):
                 self.exits[<int64_t>guard * count + j] = self.of[<int64_t>places[j]].same
                 self.of[self.exits[<int64_t>guard * count + j]].needed = True
@@ -126,7 +123,7 @@ cdef class Lowering:
                     self.of[i].depends = True
         return 0
 
-    cdef void find_needed(self, int64_t output) noexcept nogil:
+    cdef void find_needed(self) noexcept nogil:
         """Marks what results and guards need, whose adjoints are wanted, and which values the reverse sweep reads."""
         cdef const CTape* c = self.path.c
         cdef int64_t i
@@ -136,8 +133,6 @@ cdef class Lowering:
             self.of[self.of[self.path.checks[i].a].same].needed = True
             if self.path.checks[i].op != OP_GUARD_VALUE:
                 self.of[self.of[self.path.checks[i].b].same].needed = True
-        if output >= 0 and self.of[output].depends:
-            self.of[output].useful = True
         for i in range(c.n - 1, -1, -1):
             op, count = c.opcode[i], self.operands(i, places)
             for k in range(count):
@@ -210,17 +205,18 @@ cdef class Lowering:
         for i in range(self.path.c.n):
             if self.of[i].needed:
                 for k in range(self.operands(i, places)):
-                    self.of[places[k]].last = <int32_t>i
+                    self.note_reader(places[k], <int32_t>i)
         for i in range(self.path.guards):
-            k = self.of[self.path.checks[i].a].same
-            self.of[k].last = max(self.of[k].last, self.path.checks[i].place)
+            self.note_reader(self.of[self.path.checks[i].a].same, self.path.checks[i].place)
             if self.path.checks[i].op != OP_GUARD_VALUE:
-                k = self.of[self.path.checks[i].b].same
-                self.of[k].last = max(self.of[k].last, self.path.checks[i].place)
+                self.note_reader(self.of[self.path.checks[i].b].same, self.path.checks[i].place)
             for j in range(self.exit_count):
-                k = self.exits[i * self.exit_count + j]
-                if k >= 0:
-                    self.of[k].last = max(self.of[k].last, self.path.checks[i].place)
+                if self.exits[i * self.exit_count + j] >= 0:
+                    self.note_reader(self.exits[i * self.exit_count + j], self.path.checks[i].place)
+
+    cdef void note_reader(self, int32_t place, int32_t i) noexcept nogil:
+        self.of[place].last = max(self.of[place].last, i)
+        self.of[place].readers += 1
 
     cdef void write_steps(self, bint fast) noexcept nogil:
         cdef const CTape* c = self.path.c
@@ -242,8 +238,9 @@ cdef class Lowering:
             self.of[i].slot = self.take_slot()
             if op == OP_SPECIAL:
                 self.write_special(i, places)
-            elif not self.join(i, places):
-                self.step(self.fast_step(op) if fast else op, self.of[places[0]].slot, self.of[places[1]].slot, self.of[i].slot)
+            else:
+                if not self.join(i, places):
+                    self.step(self.fast_step(op) if fast else op, self.of[places[0]].slot, self.of[places[1]].slot, self.of[i].slot)
                 self.before = i
             for k in range(count):
                 self.release(places[k], i)
@@ -262,19 +259,23 @@ cdef class Lowering:
                     self.release(self.exits[k * self.exit_count + j], i)
 
     cdef bint join(self, int64_t i, const int32_t* places) noexcept nogil:
-        """Makes instruction i one step with the one before it, where nothing else reads what that gives."""
+        """Makes instruction i one step with the one or two before it, where nothing else reads what those give."""
         cdef int64_t t = self.before
         cdef FastadLaneStep* step
-        cdef int first, second
+        cdef int first, then
+        cdef int32_t other
         if t < 0 or self.of[t].kept or self.of[t].last != i or (places[0] == t) == (places[1] == t):
             return False
-        first, second = pair_first(self.path.c.opcode[t]), pair_second(self.path.c.opcode[i], places[0] == t)
-        if first < 0 or second < 0:
-            return False
         step = &self.lanes.steps[self.lanes.step_count - 1]
-        step.op, step.out = FASTAD_LANE_PAIRS + 8 * first + second, self.of[i].slot
-        step.z = 0 if second == FASTAD_THEN_ABSOLUTE else self.of[places[1 if places[0] == t else 0]].slot
-        self.before = -1
+        first, then = pair_first(step.op), pair_second(self.path.c.opcode[i], places[0] == t)
+        if then < 0 or (first < 0 and not FASTAD_LANE_PAIRS <= step.op < FASTAD_LANE_TRIPLES):
+            return False
+        other = 0 if then == FASTAD_THEN_ABSOLUTE else self.of[places[1 if places[0] == t else 0]].slot
+        if first >= 0:
+            step.op, step.z = FASTAD_LANE_PAIRS + 8 * first + then, other
+        else:
+            step.op, step.u = FASTAD_LANE_TRIPLES + 8 * (step.op - FASTAD_LANE_PAIRS) + then, other
+        step.out = self.of[i].slot
         return True
 
     cdef int fast_step(self, int op) noexcept nogil:
@@ -290,22 +291,44 @@ cdef class Lowering:
 
     cdef void step(self, int op, int32_t x, int32_t y, int32_t out) noexcept nogil:
         # A row of one operand does not read the other, whose value may have no slot.
-        self.lanes.steps[self.lanes.step_count] = FastadLaneStep(op, x, max(y, 0), 0, out)
+        self.lanes.steps[self.lanes.step_count] = FastadLaneStep(op, x, max(y, 0), 0, out, 0)
         self.before = -1
         self.lanes.step_count += 1
 
     cdef void write_guard(self, int64_t k) noexcept nogil:
         cdef const Check* check = &self.path.checks[k]
         cdef int op = FASTAD_LANE_LESS + check.op - OP_GUARD_LESS
-        cdef int j
+        cdef int32_t x = self.of[self.of[check.a].same].slot
+        cdef int32_t y = check.b if check.op == OP_GUARD_VALUE else self.of[self.of[check.b].same].slot
+        cdef int j, size = self.size_of(check)
+        if size:
+            self.take_size(&x if size == 1 else &y)
         for j in range(1, self.exit_count):
             if self.exits[k * self.exit_count + j] >= 0:
                 self.step(FASTAD_LANE_EXIT, self.of[self.exits[k * self.exit_count + j]].slot, 0, self.exit_slot + j)
         self.lanes.expected[k].expected = self.path.expected[k] if check.op == OP_GUARD_VALUE else check.expected
-        self.step(op, self.of[self.of[check.a].same].slot,
-                  check.b if check.op == OP_GUARD_VALUE else self.of[self.of[check.b].same].slot, <int32_t>k)
+        self.step(op, x, y, <int32_t>k)
         j = self.exits[k * self.exit_count] if self.exit_count else -1
         self.lanes.steps[self.lanes.step_count - 1].z = self.of[j].slot if j >= 0 else -1
+        self.lanes.steps[self.lanes.step_count - 1].u = size
+
+    cdef int size_of(self, const Check* check) noexcept nogil:
+        """Which operand of a guard is a size that the last step takes for it alone: 1 or 2, 0 for none."""
+        cdef int64_t t = self.before
+        if t < 0 or check.op == OP_GUARD_VALUE or self.path.c.opcode[t] != OP_ABSOLUTE or self.of[t].kept or self.of[t].readers != 1:
+            return 0
+        return 1 if self.of[check.a].same == t else 2 if self.of[check.b].same == t else 0
+
+    cdef void take_size(self, int32_t* operand) noexcept nogil:
+        """Leaves it to a guard to take the size of one of its operands, which the last step would take."""
+        cdef FastadLaneStep* step = &self.lanes.steps[self.lanes.step_count - 1]
+        if step.op >= FASTAD_LANE_TRIPLES:
+            step.op = FASTAD_LANE_PAIRS + (step.op - FASTAD_LANE_TRIPLES) // 8
+        elif step.op >= FASTAD_LANE_PAIRS:
+            step.op = row_of_first((step.op - FASTAD_LANE_PAIRS) // 8)
+        else:
+            operand[0] = step.x
+            self.lanes.step_count -= 1
 
     cdef void write_special(self, int64_t i, const int32_t* places) noexcept nogil:
         cdef Special* row = special_row(self.path.c.b[i])
@@ -345,33 +368,63 @@ cdef class Lowering:
         cdef set alive = {lanes.outputs[i] for i in range(lanes.output_count) if lanes.outputs[i] >= first}
         if not lanes.guards:
             return 0
-        lanes.alive = <int32_t*>checked(malloc(lanes.guards * MOST_ALIVE * sizeof(int32_t)))
+        lanes.alive = <int32_t*>checked(malloc(lanes.guards * FASTAD_MOST_MOVED * sizeof(int32_t)))
         lanes.alive_count = <int8_t*>checked(malloc(lanes.guards))
         for i in range(lanes.step_count - 1, -1, -1):
             step = &lanes.steps[i]
             if FASTAD_LANE_LESS <= step.op <= FASTAD_LANE_VALUE:
-                lanes.alive_count[step.out] = <int8_t>len(alive) if len(alive) <= MOST_ALIVE else -1
-                for k, slot in enumerate(alive if len(alive) <= MOST_ALIVE else ()):
-                    lanes.alive[step.out * MOST_ALIVE + k] = slot
+                lanes.alive_count[step.out] = <int8_t>len(alive) if len(alive) <= FASTAD_MOST_MOVED else -1
+                for k, slot in enumerate(alive if len(alive) <= FASTAD_MOST_MOVED else ()):
+                    lanes.alive[step.out * FASTAD_MOST_MOVED + k] = slot
                 read = (step.x, step.x if step.op == FASTAD_LANE_VALUE else step.y, step.z)
             elif step.op == FASTAD_LANE_SPECIAL:
                 alive.discard(lanes.specials[step.x].out)
                 read = lanes.specials[step.x].operands
             else:
                 alive.discard(step.out)
-                read = (step.x, step.y, step.z)
+                read = (step.x, step.y, step.z, step.u)
             alive.update([slot for slot in read if slot >= first])
         return 0
 
     # ---- reverse ----
 
-    cdef void write_back(self, int64_t output) noexcept nogil:
+    cdef int write_sweeps(self, dict inputs, list outputs) except -1:
+        """The reverse sweeps of all results, in which adjoint slots are used again."""
+        cdef Lanes lanes = self.lanes
+        cdef int64_t k, i, output, most = 0
+        lanes.sweeps = <LaneSweep*>checked(malloc((len(outputs) + 1) * sizeof(LaneSweep)))
+        for k, place in enumerate(outputs):
+            output = self.of[<int64_t>place].same if place >= 0 else -1
+            if output < 0 or not self.of[output].useful:
+                continue
+            self.make_room_for_sweep()
+            self.free_adjoint_count = self.adjoints = 0
+            for i in range(self.path.c.n):
+                self.of[i].adjoint = -1
+            lanes.sweeps[lanes.sweep_count] = LaneSweep(-1, <int32_t>k, lanes.back_count, 0, lanes.gradient_count, 0)
+            self.write_back(output, &lanes.sweeps[lanes.sweep_count])
+            self.place_gradients(inputs)
+            lanes.sweeps[lanes.sweep_count].back_stop = lanes.back_count
+            lanes.sweeps[lanes.sweep_count].gradient_stop = lanes.gradient_count
+            lanes.sweep_count += 1
+            most = max(most, self.adjoints)
+        self.adjoints = most
+        return 0
+
+    cdef int make_room_for_sweep(self) except -1:
+        cdef Lanes lanes = self.lanes
+        cdef int64_t n = self.path.c.n + 1
+        lanes.back = <FastadLaneReverse*>checked(realloc(lanes.back, (lanes.back_count + 2 * n) * sizeof(FastadLaneReverse)))
+        lanes.gradients = <Port*>checked(realloc(lanes.gradients, (lanes.gradient_count + n) * sizeof(Port)))
+        if self.forward_specials:
+            lanes.specials = <FastadLaneSpecial*>checked(
+                realloc(lanes.specials, (lanes.special_count + self.forward_specials) * sizeof(FastadLaneSpecial)))
+        return 0
+
+    cdef void write_back(self, int64_t output, LaneSweep* sweep) noexcept nogil:
         cdef const CTape* c = self.path.c
         cdef int64_t i
-        self.lanes.seed = -1
-        if output < 0 or not self.of[output].useful:
-            return
-        self.lanes.seed = self.of[output].adjoint = self.take_adjoint()
+        sweep.seed = self.of[output].adjoint = self.take_adjoint()
         for i in range(output, -1, -1):
             if self.of[i].adjoint < 0 or self.of[i].same != i:
                 continue
@@ -456,13 +509,16 @@ cdef class Lowering:
         self.lanes.back_count += 1
 
     cdef void special_back(self, int64_t i) noexcept nogil:
-        cdef FastadLaneSpecial* special = &self.lanes.specials[self.of[i].last]
+        # A copy, as each sweep has targets of its own.
+        cdef FastadLaneSpecial* special = &self.lanes.specials[self.lanes.special_count]
         cdef FastadLaneReverse* step = &self.lanes.back[self.lanes.back_count]
         cdef int32_t[4] places
         cdef int k
+        special[0] = self.lanes.specials[self.of[i].last]
         step.kind, step.op, step.k, step.add = FASTAD_BY_SPECIAL, 0, 0, 0
         step.target = step.other = step.y = step.v = 0
-        step.x, step.source = self.of[i].last, self.of[i].adjoint
+        step.x, step.source = <int32_t>self.lanes.special_count, self.of[i].adjoint
+        self.lanes.special_count += 1
         for k in range(self.operands(i, places)):
             if self.wanted(i, k, places):
                 special.targets[k] = self.target_of(i, places[k], False, &special.add[k])
@@ -496,8 +552,13 @@ cdef int pair_first(int op) noexcept nogil:
     return 3 if op == OP_DIVIDE else -1
 
 
+cdef int row_of_first(int first) noexcept nogil:
+    """The row that a pair begins with."""
+    return OP_ADD if first == 0 else OP_SUBTRACT if first == 1 else OP_MULTIPLY if first == 2 else OP_DIVIDE
+
+
 cdef int pair_second(int op, bint left) noexcept nogil:
-    """The number of a row that can be the second of a pair, with the first as its left or right operand; -1 for none."""
+    """The number of a row that can go on a pair or triple, with what there is as its left or right operand; -1 for none."""
     if op == OP_ADD:
         return FASTAD_THEN_ADD
     if op == OP_MULTIPLY:
@@ -515,41 +576,39 @@ cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object di
 
     inputs           by place of an input: its number
     outputs          places of the results, -1 where one is no slot
-    differentiated   numbers of the inputs by which the one result is differentiated; empty for values only
+    differentiated   numbers of the inputs by which the results are differentiated; empty for values only
     exits            {guard: places of the results of the points that it fails at}, for values where all results are slots
     fast             exp, log, sin, cos and tanh within 4 ulp
     """
     cdef Lowering lowering = Lowering()
     cdef Lanes lanes = lowering.lanes
-    cdef int64_t output = outputs[0] if differentiated else -1
     cdef int64_t k
     lanes.owner, lowering.path = owner, path
     lowering.allocate((len(exits) + 1) * len(outputs))
     lowering.find_same()
     lanes.outputs = <int32_t*>checked(malloc((len(outputs) + 1) * sizeof(int32_t)))
     lanes.output_count = len(outputs)
-    if output >= 0:
-        output = lowering.of[output].same
     lowering.find_dependent(inputs, differentiated)
     for place in outputs:
         if place >= 0:
             k = lowering.of[<int64_t>place].same
             lowering.of[k].needed = lowering.of[k].kept = True
+            lowering.of[k].useful = lowering.of[k].depends
     lowering.set_exits(exits, <int>len(outputs))
-    lowering.find_needed(output)
+    lowering.find_needed()
     lowering.place_constants(inputs, shared)
     lowering.exit_slot = <int32_t>lowering.slots
     lowering.slots += lowering.exit_count
     lanes.exit_slot = lowering.exit_slot
     lowering.find_last()
     lowering.write_steps(fast)
+    lowering.forward_specials = lanes.special_count
     for k in range(lanes.output_count):
         lanes.outputs[k] = -1 if outputs[k] < 0 else lowering.of[lowering.of[<int64_t>outputs[k]].same].slot
         if exits:
             lowering.step(FASTAD_LANE_EXIT, lanes.outputs[k], 0, lowering.exit_slot + <int32_t>k)
             lanes.outputs[k] = lowering.exit_slot + <int32_t>k
-    lowering.write_back(output)
-    lowering.place_gradients(inputs)
+    lowering.write_sweeps(inputs, outputs if differentiated else [])
     lanes.slots, lanes.adjoints, lanes.guards = max(lowering.slots, 1), lowering.adjoints, path.guards
     if not differentiated:
         lowering.find_alive()

@@ -12,11 +12,13 @@
 
 #define FASTAD_MAX_LANES 504      /* points at once; a multiple of FASTAD_LANES_STEP, with slots that do not meet in the cache */
 #define FASTAD_LANES_STEP 8
+#define FASTAD_MOST_MOVED 16      /* slots that are moved with a point */
 
 /* Steps beside the opcodes of the op table, which start at 32. */
 enum {
     FASTAD_LANE_SPECIAL = 0,       /* x is its place among the special instructions */
-    FASTAD_LANE_LESS = 1,          /* guards: out is their number, z the result of points that they fail at, -1 for none */
+    FASTAD_LANE_LESS = 1,          /* guards: out is their number, z the result of points that they fail at, -1 for none; u says
+                                      that x (1) or y (2) is compared without its sign */
     FASTAD_LANE_LESS_EQUAL = 2,
     FASTAD_LANE_EQUAL = 3,
     FASTAD_LANE_VALUE = 4,         /* y is how the number is rounded */
@@ -26,10 +28,11 @@ enum {
     FASTAD_LANE_COS = 8,
     FASTAD_LANE_TANH = 9,
     FASTAD_LANE_EXIT = 10,         /* further results: out gets x at the points that no guard has failed at */
-    FASTAD_LANE_PAIRS = 256        /* + 8 * first + second: a sum, difference, product or quotient, and what becomes of it */
+    FASTAD_LANE_PAIRS = 256,       /* + 8 * first + second: a sum, difference, product or quotient, and what becomes of it */
+    FASTAD_LANE_TRIPLES = 512      /* + 8 * (8 * first + second) + third: and what becomes of that, with slot u */
 };
 
-enum {                             /* `second` of a pair: t is what the first gives */
+enum {                             /* `second` of a pair: t is what the first gives. `third` has u for z */
     FASTAD_THEN_ADD = 0,           /* t + z */
     FASTAD_THEN_SUBTRACT = 1,      /* t - z */
     FASTAD_THEN_MULTIPLY = 2,      /* t * z */
@@ -39,7 +42,7 @@ enum {                             /* `second` of a pair: t is what the first gi
     FASTAD_THEN_ABSOLUTE = 6       /* |t| */
 };
 
-typedef struct { int32_t op, x, y, z, out; } FastadLaneStep;
+typedef struct { int32_t op, x, y, z, out, u; } FastadLaneStep;
 
 enum {                             /* what a step of the reverse sweep multiplies by */
     FASTAD_BY_ONE = 0,
@@ -80,6 +83,9 @@ typedef struct {                   /* a workspace: what happens to one block of 
     const FastadLaneSpecial *specials;
     const FastadLaneGuard *guards;
     double (*rounded)(double v, int how);
+    int done, lost;                /* points that a guard has failed at since points last moved: with their results, and without */
+    int32_t done_lanes[FASTAD_MAX_LANES], lost_lanes[FASTAD_MAX_LANES];
+    uint64_t alive[(FASTAD_MAX_LANES + 63) / 64];      /* a bit for each lane whose point no guard has failed at */
     double failed[FASTAD_MAX_LANES];      /* number of the first guard that failed; infinity where none has, -1 for no point */
     double place[FASTAD_MAX_LANES];       /* where among the rows the point is */
     double found[FASTAD_MAX_LANES];       /* the number that did not leave as it was expected to */
@@ -88,8 +94,8 @@ typedef struct {                   /* a workspace: what happens to one block of 
 typedef struct {
     /* Runs n steps, or until no more than `enough` points are left; returns how many it ran. */
     int64_t (*forward)(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *block);
-    /* Lists the lanes of points that a guard has failed at; returns how many. */
-    int (*gone)(const FastadLaneBlock *block, int32_t *lanes);
+    /* Takes as many points as are left to the first lanes, numbered from `first` on. */
+    void (*begin)(FastadLaneBlock *block, double first);
     /* Moves the points that are left, with n slots, to the first lanes; the others are lost. */
     void (*move_together)(FastadLaneBlock *block, const int32_t *slots, int n);
     /* Runs n steps. Where `careful`, zero wins over infinity and NaN in products. */

@@ -6,7 +6,7 @@ from fastad.core.tape cimport CTape
 
 cdef extern from "fastad/core/lanes.h":
     ctypedef struct FastadLaneStep:
-        int32_t op, x, y, z, out
+        int32_t op, x, y, z, out, u
 
     ctypedef struct FastadLaneReverse:
         uint8_t kind, op, k, add
@@ -50,6 +50,13 @@ cdef struct Port:           # numbers that come in or go out, one per point
     const double* at
 
 
+cdef struct LaneSweep:      # the reverse sweep of one result
+    int32_t seed            # its adjoint slot
+    int32_t output          # which result
+    int64_t back, back_stop             # its steps
+    int64_t gradient, gradient_stop     # and the adjoints that go out
+
+
 cdef class Lanes:
     cdef object owner               # keeps alive what is referred to
     cdef FastadLaneStep* steps
@@ -60,14 +67,13 @@ cdef class Lanes:
     cdef Port* shared               # of the slots behind them, the same for all points
     cdef Port* loads                # and of those behind, one per point
     cdef Port* gradients            # adjoints that go out
-    cdef uint8_t* exits             # by guard: whether the results are there where it fails; NULL if there is no such guard
-    cdef int32_t* alive             # by guard, MOST_ALIVE places: slots that differ from point to point and are read behind it
+    cdef int32_t* alive             # by guard, FASTAD_MOST_MOVED places: slots that differ from point to point and are read behind it
     cdef int8_t* alive_count        # how many; -1 for too many. NULL where a derivative is wanted
     cdef int32_t* outputs           # value slots of the results, -1 where one is the same on the whole path
     cdef int32_t exit_slot          # the slot of the first result, where points leave with it
-    cdef int32_t seed               # adjoint slot of the result that is differentiated, -1 if it does not depend
+    cdef LaneSweep* sweeps          # of the results that depend on a differentiated input
     cdef readonly int64_t step_count, back_count, special_count, guards, constant_count, shared_count, load_count
-    cdef readonly int64_t gradient_count, output_count
+    cdef readonly int64_t gradient_count, output_count, sweep_count
     cdef readonly int64_t slots, adjoints       # how many of each
 
 

@@ -14,6 +14,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport INFINITY
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy
 
 from fastad.core.generated.opcodes cimport *
 from fastad.core.scalar cimport Special, rounded, special_operands, special_row
@@ -36,9 +37,10 @@ cdef extern from *:
     }
     """
     enum:
-        FASTAD_MAX_LANES, FASTAD_LANES_STEP
+        FASTAD_MAX_LANES, FASTAD_LANES_STEP, FASTAD_MOST_MOVED
         FASTAD_LANE_SPECIAL, FASTAD_LANE_LESS, FASTAD_LANE_LESS_EQUAL, FASTAD_LANE_EQUAL, FASTAD_LANE_VALUE
         FASTAD_LANE_EXP, FASTAD_LANE_LOG, FASTAD_LANE_SIN, FASTAD_LANE_COS, FASTAD_LANE_TANH, FASTAD_LANE_EXIT, FASTAD_LANE_PAIRS
+        FASTAD_LANE_TRIPLES
         FASTAD_THEN_ADD, FASTAD_THEN_SUBTRACT, FASTAD_THEN_MULTIPLY, FASTAD_THEN_DIVIDE, FASTAD_THEN_SUBTRACTED, FASTAD_THEN_DIVIDED
         FASTAD_THEN_ABSOLUTE
         FASTAD_BY_ONE, FASTAD_BY_MINUS_ONE, FASTAD_BY_SLOT, FASTAD_BY_PARTIAL, FASTAD_BY_SLOTS, FASTAD_BY_SPECIAL
@@ -46,7 +48,9 @@ cdef extern from *:
     ctypedef struct FastadLaneBlock:
         double* v
         double* w
-        int exit, width, lanes, left, enough
+        int exit, width, lanes, left, enough, done, lost
+        int32_t done_lanes[504]
+        int32_t lost_lanes[504]
         const FastadLaneSpecial* specials
         const FastadLaneGuard* guards
         double (*rounded)(double v, int how) noexcept nogil
@@ -56,7 +60,7 @@ cdef extern from *:
 
     ctypedef struct FastadLaneKernels:
         int64_t (*forward)(const FastadLaneStep* steps, int64_t n, FastadLaneBlock* block) noexcept nogil
-        int (*gone)(const FastadLaneBlock* block, int32_t* lanes) noexcept nogil
+        void (*begin)(FastadLaneBlock* block, double first) noexcept nogil
         void (*move_together)(FastadLaneBlock* block, const int32_t* slots, int n) noexcept nogil
         void (*reverse)(const FastadLaneReverse* steps, int64_t n, const FastadLaneBlock* block, int careful) noexcept nogil
         int (*function)(const char* name, const double* x, double* result, int n) noexcept nogil
@@ -71,8 +75,7 @@ cdef enum:
     STRETCH = 1 << 16          # steps after which signals are looked for
     CACHE = 384 << 10          # bytes of a workspace that stay near the processor
     NEAREST = 32 << 10         # and that stay in its first cache
-    MOST_ALIVE = 16            # slots that are moved with a point
-    WIDE = 128                 # lanes beyond which a step takes no less per point, unless all stays in the first cache
+    WIDE = 120                 # lanes beyond which a step takes no less per point, unless all stays in the first cache
 
 cdef const FastadLaneKernels* kernels = fastad_lane_kernels(current_level())
 
@@ -96,18 +99,23 @@ cdef class Lanes:
         free(self.shared)
         free(self.loads)
         free(self.gradients)
+        free(self.sweeps)
         free(self.outputs)
-        free(self.exits)
         free(self.alive)
         free(self.alive_count)
 
     @property
     def width(self):
         """How many points fit a block whose workspace stays near the processor."""
-        cdef int64_t lanes = FASTAD_MAX_LANES
-        while lanes > FASTAD_LANES_STEP and (self.slots + self.adjoints) * 8 * lanes > (NEAREST if lanes > WIDE else CACHE):
-            lanes = lanes // 2 // FASTAD_LANES_STEP * FASTAD_LANES_STEP
-        return lanes
+        # Beside the slots: which guard failed, and where the point is.
+        cdef int64_t nearest = fitting(NEAREST, self.slots + self.adjoints + 2)
+        return nearest if nearest > WIDE else min(<int64_t>WIDE, fitting(CACHE, self.slots + self.adjoints))
+
+
+cdef int64_t fitting(int64_t size, int64_t slots) noexcept:
+    """How many points of some slots fit a number of bytes. From one slot to the next there is an odd number of cache lines."""
+    cdef int64_t lines = min(size // (8 * slots), <int64_t>FASTAD_MAX_LANES) // FASTAD_LANES_STEP
+    return FASTAD_LANES_STEP * max(lines - 1 + lines % 2, 1)
 
 
 include "lane_lowering.pxi"
@@ -125,8 +133,9 @@ cdef struct Column:            # where the numbers of one slot are, point by poi
 cdef class Points:
     """Where the inputs of many points are and where their results go.
 
-    inputs, results, gradients   (address, bytes from one point to the next) per input, result and differentiated input; the caller
-                                 keeps the arrays alive. None where there is nothing, address 0 of a result that is not wanted.
+    inputs, results   (address, bytes from one point to the next) per input and result; the caller keeps the arrays alive. None where
+                      there is nothing, address 0 of a result that is not wanted.
+    gradients         by result and differentiated input the same for the derivative of the one by the other
     """
 
     cdef readonly Lanes lanes
@@ -136,7 +145,7 @@ cdef class Points:
     cdef public bint stopping   # another thread has been interrupted
 
     def __cinit__(self, Lanes lanes, list inputs, list results, dict gradients):
-        cdef int64_t k
+        cdef int64_t k, j
         cdef Port* port
         self.lanes = lanes
         self.columns = <Column*>checked(malloc((lanes.load_count + lanes.output_count + lanes.gradient_count + 1) * sizeof(Column)))
@@ -152,10 +161,11 @@ cdef class Points:
                 self.columns[k] = Column(lanes.outputs[<int64_t>place], <char*><size_t>result[0], result[1])
                 k += 1
         self.total = k
-        for k in range(lanes.gradient_count):
-            port = &lanes.gradients[k]
-            address, stride = gradients[port.leaf]
-            self.columns[self.total + k] = Column(port.slot, <char*><size_t>address + 8 * port.element, stride)
+        for j in range(lanes.sweep_count):
+            for k in range(lanes.sweeps[j].gradient, lanes.sweeps[j].gradient_stop):
+                port = &lanes.gradients[k]
+                address, stride = gradients[lanes.sweeps[j].output, port.leaf]
+                self.columns[self.total + k] = Column(port.slot, <char*><size_t>address + 8 * port.element, stride)
 
     def __dealloc__(self):
         free(self.columns)
@@ -178,17 +188,17 @@ cdef class Worker:
     cdef FastadLaneBlock block
     cdef const FastadLaneStep* steps
     cdef const FastadLaneReverse* back
-    cdef const uint8_t* exits
     cdef const Column* loads
     cdef const Column* results
     cdef const Column* gradients
-    cdef int64_t step_count, back_count, load_count, result_count, gradient_count
+    cdef int64_t step_count, load_count, result_count, sweep_count
+    cdef const LaneSweep* sweeps
     cdef const int32_t* alive
     cdef const int8_t* alive_count
-    cdef int32_t seed
     cdef const int64_t* rows
     cdef int32_t* failed
     cdef double* found
+    cdef readonly int64_t lost          # how many points have failed at a guard
 
     def __cinit__(self, Points points, int width=0):
         cdef Lanes lanes = points.lanes
@@ -202,11 +212,11 @@ cdef class Worker:
         self.block.v = <double*>(<size_t>self.memory + (ALIGNMENT - <size_t>self.memory % ALIGNMENT))
         self.block.w = self.block.v + lanes.slots * self.block.width
         self.block.specials, self.block.guards, self.block.rounded = lanes.specials, lanes.expected, rounded
-        self.steps, self.step_count, self.back, self.back_count = lanes.steps, lanes.step_count, lanes.back, lanes.back_count
-        self.exits, self.block.exit = lanes.exits, lanes.exit_slot
+        self.steps, self.step_count, self.back = lanes.steps, lanes.step_count, lanes.back
+        self.block.exit = lanes.exit_slot
         self.loads, self.load_count = points.columns, lanes.load_count
         self.results, self.result_count = points.columns + points.results, points.total - points.results
-        self.gradients, self.gradient_count, self.seed = points.columns + points.total, lanes.gradient_count, lanes.seed
+        self.gradients, self.sweeps, self.sweep_count = points.columns + points.total, lanes.sweeps, lanes.sweep_count
         self.alive, self.alive_count = lanes.alive, lanes.alive_count
         self.fill(lanes)
 
@@ -231,8 +241,8 @@ cdef class Worker:
     def run(self, size_t rows, int64_t start, int64_t stop, size_t failed, size_t found):
         """Runs the points numbered rows[start] to rows[stop - 1] (with rows 0: start to stop - 1).
 
-        For each of them `failed` (int32) gets the number of the guard it fails at first, -1 where none does and the results are
-        written, and `found` (float64) the number that left, if it is a guard of such.
+        For those that fail at a guard `failed` (int32) gets the number of the first one, and `found` (float64) the number that left,
+        if it is a guard of such. For the others the results are written.
         """
         cdef int64_t at = start
         self.rows, self.failed, self.found = <const int64_t*>rows, <int32_t*>failed, <double*>found
@@ -242,16 +252,17 @@ cdef class Worker:
                 at += self.block.width
 
     cdef int one_block(self, int64_t start, int64_t stop) except -1 nogil:
-        cdef int l, count = <int>min(<int64_t>self.block.width, stop - start)
+        cdef int count = <int>min(<int64_t>self.block.width, stop - start)
+        cdef int64_t k
         self.block.lanes, self.block.left = self.block.width, count
-        for l in range(self.block.width):
-            self.block.place[l] = <double>(start + l)
-            self.block.failed[l] = INFINITY if l < count else -1.0
+        kernels.begin(&self.block, <double>start)
         self.load(start, count)
         self.forward()
-        if self.block.left and self.gradient_count:
-            self.reverse()
-        self.conclude(True)
+        self.list_done()
+        if self.block.left:
+            for k in range(self.sweep_count):
+                self.reverse(&self.sweeps[k])
+        self.conclude()
         return 0
 
     cdef int pause(self) except -1 with gil:
@@ -288,63 +299,51 @@ cdef class Worker:
         elif count < 0:
             self.block.enough = self.block.left - 1
         else:
-            self.conclude(False)
-            kernels.move_together(&self.block, &self.alive[MOST_ALIVE * guard], count)
+            self.conclude()
+            kernels.move_together(&self.block, &self.alive[FASTAD_MOST_MOVED * guard], count)
             self.block.enough = self.few_enough()
 
-    cdef void conclude(self, bint all_of_them) noexcept nogil:
-        """Writes down what has become of the points that a guard has failed at, or of all of them."""
-        # Pointers of its own: what they point to is written below, and for all the compiler knows could be these.
-        cdef const double* failed = self.block.failed
-        cdef const double* places = self.block.place
-        cdef const uint8_t* exits = self.exits
-        cdef int32_t* outcomes = self.failed
-        cdef int32_t[504] lanes
-        cdef int64_t place
-        cdef int32_t guard
-        cdef int k, l, count = 0, done = 0
-        if all_of_them:
-            for l in range(self.block.lanes):
-                lanes[count] = l
-                count += failed[l] >= 0.0
-        else:
-            count = kernels.gone(&self.block, lanes)
-        for k in range(count):
-            l = lanes[k]
-            place, guard = <int64_t>places[l], -1
-            if failed[l] != INFINITY:
-                guard = <int32_t>failed[l]
-                if exits != NULL and exits[guard]:
-                    guard = -1
-                else:
-                    self.found[place] = self.block.found[l]
-            outcomes[place] = guard
-            lanes[done] = l
-            done += guard < 0
-        self.store(self.results, self.result_count, self.block.v, lanes, done)
-        self.store(self.gradients, self.gradient_count, self.block.w, lanes, done)
+    cdef void list_done(self) noexcept nogil:
+        """Adds the points that no guard has failed at to those that have their results."""
+        cdef int l
+        for l in range(self.block.lanes):
+            if self.block.failed[l] == INFINITY:
+                self.block.done_lanes[self.block.done] = l
+                self.block.done += 1
 
-    cdef int reverse(self) except -1 nogil:
-        """Adjoints of the inputs. Products are plain at first: where zero had to win over infinity or NaN, a result is NaN."""
+    cdef void conclude(self) noexcept nogil:
+        """Writes down the results of points that have them, and which guards others have failed at."""
+        cdef int64_t place
+        cdef int k, l
+        for k in range(self.block.lost):
+            l = self.block.lost_lanes[k]
+            place = <int64_t>self.block.place[l]
+            self.failed[place], self.found[place] = <int32_t>self.block.failed[l], self.block.found[l]
+        self.lost += self.block.lost
+        self.store(self.results, self.result_count, self.block.v)
+
+    cdef int reverse(self, const LaneSweep* sweep) except -1 nogil:
+        """Derivatives of one result. Products are plain at first: where zero had to win over infinity or NaN, a derivative is NaN."""
         cdef const double* w
         cdef int64_t k, at
         cdef int l, careful, bad
         for careful in range(2):
             for l in range(self.block.width):
-                self.block.w[self.seed * self.block.width + l] = 1.0
-            at = 0
-            while at < self.back_count:
-                kernels.reverse(self.back + at, min(<int64_t>STRETCH, self.back_count - at), &self.block, careful)
+                self.block.w[sweep.seed * self.block.width + l] = 1.0
+            at = sweep.back
+            while at < sweep.back_stop:
+                kernels.reverse(self.back + at, min(<int64_t>STRETCH, sweep.back_stop - at), &self.block, careful)
                 at += STRETCH
-                if at < self.back_count:
+                if at < sweep.back_stop:
                     self.pause()
             bad = 0
-            for k in range(self.gradient_count):
+            for k in range(sweep.gradient, sweep.gradient_stop):
                 w = self.block.w + self.gradients[k].slot * self.block.width
                 for l in range(self.block.width):
                     bad |= w[l] != w[l]
             if not bad:
                 break
+        self.store(self.gradients + sweep.gradient, sweep.gradient_stop - sweep.gradient, self.block.w)
         return 0
 
     cdef void load(self, int64_t start, int count) noexcept nogil:
@@ -356,20 +355,24 @@ cdef class Worker:
         for k in range(self.load_count):
             column = &self.loads[k]
             v = self.block.v + column.slot * self.block.width
-            for l in range(count):
-                row = self.rows[start + l] if self.rows != NULL else start + l
-                v[l] = (<const double*>(column.data + row * column.stride))[0]
+            if self.rows == NULL and column.stride == sizeof(double):
+                memcpy(v, column.data + start * sizeof(double), count * sizeof(double))
+            else:
+                for l in range(count):
+                    row = self.rows[start + l] if self.rows != NULL else start + l
+                    v[l] = (<const double*>(column.data + row * column.stride))[0]
             for l in range(count, self.block.width):
                 v[l] = v[count - 1]
 
-    cdef void store(self, const Column* columns, int64_t count, const double* values, const int32_t* lanes, int n) noexcept nogil:
-        """Takes n lanes of some slots to where they go."""
+    cdef void store(self, const Column* columns, int64_t count, const double* values) noexcept nogil:
+        """Takes some slots of the points that are done to where they go."""
         cdef const double* places = self.block.place
+        cdef const int32_t* lanes = self.block.done_lanes
         cdef const int64_t* rows = self.rows
         cdef const double* x
         cdef char* data
         cdef int64_t k, row, stride
-        cdef int l
+        cdef int l, n = self.block.done
         for k in range(count):
             x, data, stride = values + columns[k].slot * self.block.width, columns[k].data, columns[k].stride
             for l in range(n):

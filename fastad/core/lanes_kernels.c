@@ -1,8 +1,10 @@
 /* The kernels of lanes.h, compiled once per instruction set with FASTAD_LEVEL naming it. Every lane does what the plain loop does. */
 
 #include <stddef.h>
-#ifdef __AVX2__
+#if defined(__AVX__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 #include "fastad/core/lanes.h"
 #include "fastad/core/support.h"
@@ -30,16 +32,26 @@
 
 /* ---- forward ---- */
 
-/* Two rows in one step: the number between them stays in a register. */
-#define FASTAD_PAIR(code, expression) case FASTAD_LANE_PAIRS + code: FASTAD_EACH(const double t = FIRST(x[l], y[l]); out[l] = expression) break;
-#define FASTAD_PAIRS(number) \
-    FASTAD_PAIR(8 * number + FASTAD_THEN_ADD, t + z[l]) \
-    FASTAD_PAIR(8 * number + FASTAD_THEN_SUBTRACT, t - z[l]) \
-    FASTAD_PAIR(8 * number + FASTAD_THEN_MULTIPLY, t * z[l]) \
-    FASTAD_PAIR(8 * number + FASTAD_THEN_DIVIDE, t / z[l]) \
-    FASTAD_PAIR(8 * number + FASTAD_THEN_SUBTRACTED, z[l] - t) \
-    FASTAD_PAIR(8 * number + FASTAD_THEN_DIVIDED, z[l] / t) \
-    FASTAD_PAIR(8 * number + FASTAD_THEN_ABSOLUTE, fabs(t))
+/* Two or three rows in one step: the numbers between them stay in registers, and sums hide behind divisions. */
+#define FASTAD_ROW(code, expression) case code: FASTAD_EACH(out[l] = expression) break;
+#define FASTAD_THEN(code, then, t, z) \
+    then(code + FASTAD_THEN_ADD, (t) + z) \
+    then(code + FASTAD_THEN_SUBTRACT, (t) - z) \
+    then(code + FASTAD_THEN_MULTIPLY, (t) * z) \
+    then(code + FASTAD_THEN_DIVIDE, (t) / z) \
+    then(code + FASTAD_THEN_SUBTRACTED, z - (t)) \
+    then(code + FASTAD_THEN_DIVIDED, z / (t)) \
+    then(code + FASTAD_THEN_ABSOLUTE, fabs(t))
+#define FASTAD_THIRD(code, second) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_ADD, (second) + u[l]) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_SUBTRACT, (second) - u[l]) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_MULTIPLY, (second) * u[l]) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_DIVIDE, (second) / u[l]) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_SUBTRACTED, u[l] - (second)) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_DIVIDED, u[l] / (second)) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_ABSOLUTE, fabs(second))
+#define FASTAD_SECOND(code, second) FASTAD_ROW(FASTAD_LANE_PAIRS + code, second) FASTAD_THIRD(code, second)
+#define FASTAD_FIRST(number, t) FASTAD_THEN(8 * number, FASTAD_SECOND, t, z[l])
 
 /* The sine as a value: that of -0 is -0. */
 static void sines(const double *x, double *result, int n) {
@@ -57,36 +69,12 @@ static void special_value(const FastadLaneSpecial *special, const FastadLaneBloc
     }
 }
 
-/* Notes at which points a guard is the first to fail, and how many are left. The result that is there already is kept for those. */
-static void check(const FastadLaneStep *step, FastadLaneBlock *block) {
-    const int lanes = block->lanes;
-    const double *x = block->v + (int64_t)step->x * block->width, *y = block->v + (int64_t)step->y * block->width;
-    const double *result = block->v + (int64_t)(step->z < 0 ? 0 : step->z) * block->width, number = step->out;
-    double *failed = block->failed, *exit = block->v + (int64_t)block->exit * block->width;
-    size_t l;
-    int64_t lost = 0;              /* as wide as the numbers, so that the loop works on all lanes at once */
-#define FASTAD_CHECKED(fails, kept) \
-    FASTAD_EACH( \
-        kept; \
-        lost += (fails) & (failed[l] == INFINITY) ? (int64_t)1 : (int64_t)0; \
-        failed[l] = (fails) & (failed[l] == INFINITY) ? number : failed[l])
-#define FASTAD_COMPARED(fails) \
-    if (step->z < 0) FASTAD_CHECKED(fails, (void)0) \
-    else FASTAD_CHECKED(fails, exit[l] = failed[l] == INFINITY ? result[l] : exit[l])
-    if (block->guards[step->out].expected != 0.0) {
-        if (step->op == FASTAD_LANE_LESS) { FASTAD_COMPARED(!(x[l] < y[l])) }
-        else if (step->op == FASTAD_LANE_LESS_EQUAL) { FASTAD_COMPARED(!(x[l] <= y[l])) }
-        else { FASTAD_COMPARED(x[l] != y[l]) }
-    } else if (step->op == FASTAD_LANE_LESS) { FASTAD_COMPARED(x[l] < y[l]) }
-    else if (step->op == FASTAD_LANE_LESS_EQUAL) { FASTAD_COMPARED(x[l] <= y[l]) }
-    else { FASTAD_COMPARED(x[l] == y[l]) }
-    block->left -= (int)lost;
-}
+#include "fastad/core/lane_guards.h"
 
-/* The same for a number that left. Equal numbers may differ in sign where it left as it was. */
+/* A guard of a number that left. Equal numbers may differ in sign where it left as it was. */
 static void check_value(const FastadLaneStep *step, FastadLaneBlock *block) {
     const double *x = block->v + (int64_t)step->x * block->width, expected = block->guards[step->out].expected;
-    int l, left = 0;
+    int l;
     for (l = 0; l < block->lanes; l++) {
         double found = block->rounded(x[l], step->y);
         int same = (found == expected || (found != found && expected != expected))
@@ -94,10 +82,11 @@ static void check_value(const FastadLaneStep *step, FastadLaneBlock *block) {
         if (!same && block->failed[l] == INFINITY) {
             block->failed[l] = step->out;
             block->found[l] = found;
+            block->lost_lanes[block->lost++] = l;
+            block->alive[l / 64] &= ~((uint64_t)1 << l % 64);
+            block->left--;
         }
-        left += block->failed[l] == INFINITY;
     }
-    block->left = left;
 }
 
 static int64_t forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *block) {
@@ -109,22 +98,15 @@ static int64_t forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *
         const FastadLaneStep *step = &steps[i];
         const double *x = v + step->x * width, *y = v + step->y * width;
         const double *z = v + (step->z < 0 ? 0 : step->z) * width;
+        const double *u = v + step->u * width;
         double *out = v + step->out * width;
         size_t l;
         switch (step->op) {
         FASTAD_ROWS
-#define FIRST(x, y) x + y
-        FASTAD_PAIRS(0)
-#undef FIRST
-#define FIRST(x, y) x - y
-        FASTAD_PAIRS(1)
-#undef FIRST
-#define FIRST(x, y) x * y
-        FASTAD_PAIRS(2)
-#undef FIRST
-#define FIRST(x, y) x / y
-        FASTAD_PAIRS(3)
-#undef FIRST
+        FASTAD_FIRST(0, x[l] + y[l])
+        FASTAD_FIRST(1, x[l] - y[l])
+        FASTAD_FIRST(2, x[l] * y[l])
+        FASTAD_FIRST(3, x[l] / y[l])
         case FASTAD_LANE_SPECIAL: special_value(&block->specials[step->x], block); break;
         case FASTAD_LANE_EXP: fastad_exps(x, out, lanes); break;
         case FASTAD_LANE_LOG: fastad_logs(x, out, lanes); break;
@@ -145,7 +127,7 @@ static int64_t forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *
     return n;
 }
 
-/* ---- points that leave: four lanes at a time, told apart by a mask of four bits ---- */
+/* ---- points that come, and that leave: four lanes at a time ---- */
 
 #ifdef __AVX2__
 /* By mask: which pairs of floats come first, and how many numbers they are. */
@@ -156,67 +138,57 @@ static const int32_t ORDER[16][8] = {
     {4, 5, 6, 7, 0, 1, 2, 3}, {0, 1, 4, 5, 6, 7, 2, 3}, {2, 3, 4, 5, 6, 7, 0, 1}, {0, 1, 2, 3, 4, 5, 6, 7},
 };
 static const uint8_t ONES[16] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4};
-
-static int infinite(const double *four) {
-    return _mm256_movemask_pd(_mm256_cmp_pd(_mm256_loadu_pd(four), _mm256_set1_pd(INFINITY), _CMP_EQ_OQ));
-}
-
-static int counted(const double *four) {
-    return _mm256_movemask_pd(_mm256_cmp_pd(_mm256_loadu_pd(four), _mm256_setzero_pd(), _CMP_GE_OQ));
-}
-#else
-static int infinite(const double *four) {
-    return (four[0] == INFINITY) | (four[1] == INFINITY) << 1 | (four[2] == INFINITY) << 2 | (four[3] == INFINITY) << 3;
-}
-
-static int counted(const double *four) {
-    return (four[0] >= 0.0) | (four[1] >= 0.0) << 1 | (four[2] >= 0.0) << 2 | (four[3] >= 0.0) << 3;
-}
 #endif
 
-static int gone(const FastadLaneBlock *block, int32_t *lanes) {
-    int l, k, count = 0;
-    for (l = 0; l < block->lanes; l += 4) {
-        const int mask = counted(block->failed + l) & ~infinite(block->failed + l);
-        for (k = 0; k < 4; k++) {
-            lanes[count] = l + k;
-            count += mask >> k & 1;
-        }
+/* No guard has failed at the first lanes, as many as are left. */
+static void all_alive(FastadLaneBlock *block) {
+    const int left = block->left;
+    int l;
+    for (l = 0; l < block->lanes; l++) block->failed[l] = l < left ? INFINITY : -1.0;
+    for (l = 0; l < block->lanes; l += 64) block->alive[l / 64] = left >= l + 64 ? ~(uint64_t)0 : left <= l ? 0 : ((uint64_t)1 << (left - l)) - 1;
+    block->done = block->lost = 0;
+}
+
+static void begin(FastadLaneBlock *block, double first) {
+    int l;
+    for (l = 0; l < block->lanes; l++) block->place[l] = first + l;
+    all_alive(block);
+}
+
+/* Moves the numbers of four lanes that have their bit in a mask to `at`, in each of n columns; returns how many they are. */
+static int pack(double *const *columns, int n, int l, int at, int mask) {
+    int k;
+#ifdef __AVX2__
+    const __m256i order = _mm256_loadu_si256((const __m256i *)ORDER[mask]);
+    for (k = 0; k < n; k++) {
+        const __m256i four = _mm256_castpd_si256(_mm256_loadu_pd(columns[k] + l));
+        _mm256_storeu_pd(columns[k] + at, _mm256_castsi256_pd(_mm256_permutevar8x32_epi32(four, order)));
+    }
+    return ONES[mask];
+#else
+    int lane, count = 0;
+    for (lane = 0; lane < 4; lane++) {
+        for (k = 0; k < n; k++) columns[k][at + count] = columns[k][l + lane];
+        count += mask >> lane & 1;
     }
     return count;
-}
-
-/* Moves the numbers of one slot on lanes that stay to the front, and repeats the last of them behind. */
-static void pack(double *v, const uint8_t *masks, int lanes, int left, int end) {
-    int l, at = 0;
-    for (l = 0; l < lanes; l += 4) {
-        const int mask = masks[l / 4];
-#ifdef __AVX2__
-        const __m256i order = _mm256_loadu_si256((const __m256i *)ORDER[mask]);
-        const __m256i four = _mm256_castpd_si256(_mm256_loadu_pd(v + l));
-        _mm256_storeu_pd(v + at, _mm256_castsi256_pd(_mm256_permutevar8x32_epi32(four, order)));
-        at += ONES[mask];
-#else
-        int k;
-        for (k = 0; k < 4; k++) {
-            v[at] = v[l + k];
-            at += mask >> k & 1;
-        }
 #endif
-    }
-    for (l = left; l < end; l++) v[l] = v[left - 1];
 }
 
 static void move_together(FastadLaneBlock *block, const int32_t *slots, int n) {
     const int before = block->lanes, left = block->left;
     const int lanes = (left + FASTAD_LANES_STEP - 1) / FASTAD_LANES_STEP * FASTAD_LANES_STEP;
-    uint8_t masks[FASTAD_MAX_LANES / 4];
-    int l, k;
-    for (l = 0; l < before; l += 4) masks[l / 4] = (uint8_t)infinite(block->failed + l);
-    for (k = 0; k < n; k++) pack(block->v + (int64_t)slots[k] * block->width, masks, before, left, lanes);
-    pack(block->place, masks, before, left, lanes);
-    for (l = 0; l < lanes; l++) block->failed[l] = l < left ? INFINITY : -1.0;
+    double *columns[FASTAD_MOST_MOVED + 1];
+    int l, k, at = 0;
+    for (k = 0; k < n; k++) columns[k] = block->v + (int64_t)slots[k] * block->width;
+    columns[n] = block->place;
+    for (l = 0; l < before; l += 4) {
+        at += pack(columns, n + 1, l, at, (int)(block->alive[l / 64] >> l % 64 & 15));
+    }
+    for (k = 0; k <= n; k++)
+        for (l = left; l < lanes; l++) columns[k][l] = columns[k][left - 1];
     block->lanes = lanes;
+    all_alive(block);
 }
 
 /* ---- reverse ---- */
@@ -303,7 +275,7 @@ static int function(const char *name, const double *x, double *result, int n) {
     return 1;
 }
 
-static const FastadLaneKernels kernels = { forward, gone, move_together, reverse, function, FORMS, NEEDS };
+static const FastadLaneKernels kernels = { forward, begin, move_together, reverse, function, FORMS, NEEDS };
 
 #define FASTAD_PASTE(prefix, level) prefix##level
 #define FASTAD_NAMED(prefix, level) FASTAD_PASTE(prefix, level)

@@ -501,6 +501,15 @@ cdef class Active:
 
     # The rest of float's attributes.
 
+    @property
+    def __class__(self):
+        """float; int or bool where it is tracked as one. isinstance asks for it, `type` does not."""
+        cdef CTape* t = tape_in_progress()
+        if self.epoch != t.epoch:
+            return float
+        cdef int kind = KIND[t.opcode[self.slot]]
+        return float if kind == 0 else int if kind == 1 else bool
+
     def __copy__(self):
         return self
 

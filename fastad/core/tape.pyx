@@ -78,17 +78,19 @@ cdef extern from *:
 
 cdef enum:
     LIBRARY = -1             # a code object of fastad's, NumPy's or SciPy's: the user's line is further out
+    NOWHERE = -2             # in place of the number of the code that wrote last: nothing more is noted
 
-cdef dict library_codes = {}     # code object: whether it is a library's
+cdef dict library_codes = {}     # by the address of a code object: the object, and whether it is a library's
 
 
 cdef int64_t number_of_code(Tape tape, object code) except -2:
     """The number of a code object among those of a tape; LIBRARY for one that is not the user's."""
-    cdef object library = library_codes.get(code)
-    if library is None:
+    # Not by the code object itself, whose hash takes longer than an operation.
+    cdef object found = library_codes.get(<size_t><void*>code)
+    if found is None:
         from fastad.errors import is_library_file
-        library = library_codes[code] = is_library_file(code.co_filename)
-    if library:
+        found = library_codes[<size_t><void*>code] = code, is_library_file(code.co_filename)
+    if (<tuple>found)[1]:
         return LIBRARY
     for k in range(len(tape.codes) - 1, max(-1, len(tape.codes) - 9), -1):
         if tape.codes[k] is code:
@@ -104,6 +106,9 @@ cdef void note_place(CTape* t, int64_t i) noexcept:
     cdef PyFrameObject* outer
     cdef PyCodeObject* code
     cdef int64_t number = LIBRARY
+    if tape.last_number == NOWHERE:
+        t.places[i] = -1
+        return
     if frame != NULL:
         # Nearly always the code object that wrote last.
         code = PyFrame_GetCode(frame)
@@ -158,7 +163,7 @@ cdef class Tape:
     cdef void resume(self, uint64_t epoch) noexcept:
         """Goes on behind the instructions that are there, in a new trace."""
         self.c.epoch = epoch
-        self.last_code = NULL
+        self.last_code, self.last_number = NULL, 0
         self.c.stamp += 1
         if self.c.stamp == 0:
             memset(self.c.constants, 0, sizeof(Constant) << CONSTANT_BITS)
@@ -204,6 +209,10 @@ cdef class Tape:
                 raise MemoryError("no memory for the places of instructions")
             for i in range(self.c.n):
                 self.c.places[i] = -1
+
+    def leave_places(self):
+        """What is written from now on has no place of the user's."""
+        self.last_code, self.last_number = NULL, NOWHERE
 
     @property
     def has_places(self):

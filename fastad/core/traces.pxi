@@ -92,6 +92,11 @@ def tracing():
     return tape_in_progress().epoch != 0
 
 
+def is_plain(x, kinds):
+    """Whether x is of one of these types, active values left out: those say that they are floats and arrays."""
+    return issubclass(type(x), kinds)
+
+
 def is_active(x):
     """Whether x is an active scalar; TraceError if it is one of another trace."""
     if type(x) is not Active:

@@ -8,6 +8,7 @@ import numpy
 from ..arrays.active import ActiveArray
 from ..arrays.functions import holds_active
 from ..core import scalar
+from ..core.scalar import is_plain
 from ._creation import _replaces, array, asarray
 
 
@@ -43,12 +44,12 @@ class _Joined:
             if isinstance(item, str):
                 places.append(item)
                 continue
-            part = numpy.r_[item] if isinstance(item, slice) else item if isinstance(item, (float, int)) else asarray(item)
+            part = numpy.r_[item] if isinstance(item, slice) else item if is_plain(item, (float, int)) else asarray(item)
             shape, size = numpy.shape(part), numpy.size(part)
             places.append(numpy.arange(count, count + size).reshape(shape))
             parts.append(part)
             count += size
-        dtype = numpy.result_type(*(part if isinstance(part, (float, int)) else part.dtype for part in parts))
+        dtype = numpy.result_type(*(part if is_plain(part, (float, int)) else part.dtype for part in parts))
         parts = [numpy.reshape(part if holds_active(part) else numpy.asarray(part, dtype), -1) for part in parts]
         return numpy.concatenate(parts)[numpy.asarray(self._plain[tuple(places)])]
 

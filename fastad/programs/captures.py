@@ -6,26 +6,30 @@ and sets, at any depth; libraries are left out. The elements of arrays are compa
 active arithmetic are read live, but plain work may have made a number or a decision of them.
 """
 
+import array
 import collections
 import collections.abc
-import dis
+import contextvars
 import functools
 import io
 import operator
 import random
 import sys
+import threading
 import types
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from ..arrays.active import ActiveArray
+from ..core.scalar import Active
 from ..errors import is_library_file
 from .code import Contents
+from .names import MISSING, NUMBERS, cell_contents, draws_nothing, is_closed, logged_and_read, names_of, reads_classes, unrepeatable
 
-_MISSING = object()
 _LIMIT = 20000         # names and entries looked at; what is beyond is not watched
-_NUMBERS = (float, int, str, bytes, bool, type(None))
 _STREAMS = (np.random.Generator, np.random.RandomState, random.Random)
 
 
@@ -42,17 +46,21 @@ class Captures:
         self.hidden: list[Any] = []                 # those of them that nothing can stand in for
         # Whether all code that the function calls is followed, or known to draw no random numbers; not so for methods of arguments.
         self.closed = f is not None
-        self.iterator: Any = None                   # an iterator, which gives something else each time
+        self.unrepeatable: str | None = None        # why f gives something else each time, if it names what does
         self._seen: set[Any] = set()
         self._kept: list[Any] = []                  # what is known by its id
         self._generators: list[tuple[Any, Any, Any]] = []
         self._contents: list[_Contents] = []
         self._arrays: list[np.ndarray[Any, Any]] = []
+        self._logs: dict[int, Any] = {}             # lists that the code adds to by name
+        self._read: dict[int, Any] = {}             # lists that it does something else with
+        self._by_class = False                      # whether it may read attributes of classes that it does not name
         self._count = 0
         for argument in arguments:
-            self._visit_contents(argument, True)
+            self._visit_object(argument)
         if f is not None:
             self._visit_callable(f)
+        self._visit_classes()
         self.contents = Contents(self._arrays)      # their elements
         self.closed = self.closed and self._count < _LIMIT
 
@@ -65,9 +73,14 @@ class Captures:
         return False
 
     def settle(self) -> None:
-        """Takes lists that have only grown as they are now: called when the function has been recorded, which may keep a log."""
+        """Takes logs as they are now, lists that the function adds to and nothing else: called when it has been recorded."""
         for contents in self._contents:
-            contents.settle()
+            if id(contents.container) in self._logs and id(contents.container) not in self._read:
+                contents.settle()
+
+    def holds(self, x: Any) -> bool:
+        """Whether an object is one of those that the function has captured."""
+        return any(x is kept for kept in self._kept) or any(x is value for _, _, value in self.entries)
 
     def replace_generators(self, stand_in: Callable[[Any], Any]) -> Callable[[], None] | None:
         """Puts `stand_in(generator)` where generators are; returns what puts them back."""
@@ -108,7 +121,7 @@ class Captures:
             if all(value is not stream for stream in self.streams):
                 self.streams.append(value)
 
-    def _visit_callable(self, f, bound=_MISSING):
+    def _visit_callable(self, f, bound=MISSING):
         if isinstance(f, types.MethodType):
             f, bound = f.__func__, f.__self__
         while not isinstance(f, types.FunctionType):
@@ -127,7 +140,7 @@ class Captures:
             f = inner
         if is_library_file(f.__code__.co_filename):
             return
-        if bound is not _MISSING:
+        if bound is not MISSING:
             self._visit_contents(bound)
         if (id(f), id(bound)) in self._seen:
             return
@@ -136,26 +149,30 @@ class Captures:
         self._note(f, "__defaults__", f.__defaults__)
         self._note(f, "__kwdefaults__", f.__kwdefaults__)
         self._note(f, "__code__", f.__code__)
-        self.closed = self.closed and bound is _MISSING and all(
-            _draws_nothing(x) for x in (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()))
+        self.closed = self.closed and bound is MISSING and all(
+            draws_nothing(x) for x in (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()))
         self._visit_contents(f.__defaults__)
         self._visit_contents(f.__kwdefaults__)
         cells = dict(zip(f.__code__.co_freevars, f.__closure__ or ()))
-        first = f.__code__.co_varnames[0] if f.__code__.co_argcount and bound is not _MISSING else None
+        first = f.__code__.co_varnames[0] if f.__code__.co_argcount and bound is not MISSING else None
         self._visit_code(f.__code__, f.__globals__, cells, first, bound)
 
     def _visit_code(self, code, names, cells, first, bound):
         """`first` is what the code calls the instance `bound`, which functions inside it have as a cell."""
-        for chain in _chains(code):
-            root, *attributes = chain
-            kind, name = root
-            self.closed = self.closed and _is_closed(kind, name, names, cells, attributes)
+        for one in names_of(code):
+            self.closed = self.closed and is_closed(one, names, cells)
+            self.unrepeatable = self.unrepeatable or unrepeatable(one, names, cells)
+            kind, name, attributes = one.kind, one.name, one.attributes
+            value = bound if name == first and kind in ("local", "cell") else one.root(names, cells)
+            added, read = logged_and_read(one, value)
+            self._by_class = self._by_class or reads_classes(one)
+            self._logs[id(added)] = added
+            self._read[id(read)] = read
             if kind == "global":
-                value = names.get(name, _MISSING)
-                if value is not _MISSING:
+                if name in names:
                     self._visit_value(names, name, value, attributes)
             elif kind == "cell" and name in cells:
-                self._visit_value(cells[name], "cell_contents", _look_up(cells[name], "cell_contents"), attributes)
+                self._visit_value(cells[name], "cell_contents", value, attributes)
             elif name == first:
                 self._visit_attributes(bound, attributes)
         for constant in code.co_consts:
@@ -164,7 +181,7 @@ class Captures:
                 self._visit_code(constant, names, cells, own, bound)
 
     def _visit_value(self, container, key, value, attributes):
-        if value is _MISSING or _is_library(value):
+        if value is MISSING or _is_library(value):
             return
         self._note(container, key, value)
         self._visit_object(value)
@@ -190,9 +207,18 @@ class Captures:
                     self._visit_callable(value)
                 elif isinstance(value, property) and value.fget is not None:
                     self._visit_callable(value.fget)
-                elif not name.startswith("__") and getattr(base, name, _MISSING) is value:
+                elif not name.startswith("__") and getattr(base, name, MISSING) is value:
                     self._note(base, name, value)
                     self._visit_contents(value, True)
+
+    def _visit_classes(self):
+        """Follows the classes of all objects, where code reads attributes by other ways than `object.name`."""
+        seen = 0
+        while self._by_class and seen < len(self._kept):
+            value = self._kept[seen]
+            seen += 1
+            if _is_data(value):
+                self._visit_class(type(value))
 
     def _visit_contents(self, value, replaced=False):
         """Follows the entries of a container and the attributes of an object of the user's.
@@ -204,13 +230,15 @@ class Captures:
                 self.hidden.append(value)
             self.streams.append(value)
             return
-        if type(value) in _NUMBERS or isinstance(value, (np.generic, types.ModuleType, type)) or not self._first(value):
+        if type(value) in NUMBERS or isinstance(value, (np.generic, types.ModuleType, type)) or type(value) in (Active, ActiveArray) or not self._first(value):
             return
         if isinstance(value, np.ndarray):
             if value.dtype.kind in "biufc":
                 self._arrays.append(value)
             else:
                 self._note_contents(value)
+            if type(value) is not np.ndarray:           # the mask of a masked array
+                self._visit_contents(getattr(value, "__dict__", None))
             return
         if isinstance(value, functools.partial):
             for part in (*value.args, *value.keywords.values()):
@@ -220,18 +248,27 @@ class Captures:
             self._visit_contents(value.__self__)
         elif isinstance(value, types.MethodType):
             self._visit_contents(value.__self__)
-        elif isinstance(value, (dict, list, collections.deque)):
+        elif isinstance(value, (dict, types.MappingProxyType, list, collections.deque)):
             self._note_contents(value)
-            for key, entry in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            for key, entry in list(enumerate(value) if isinstance(value, (list, collections.deque)) else value.items()):
                 self._note_generator(value, ("item", key), entry)
                 self._visit_entry(entry)
         elif isinstance(value, (tuple, frozenset)):
             for entry in value:
                 self._visit_entry(entry, False)
-        elif isinstance(value, set):
+        elif isinstance(value, (set, bytearray, memoryview, array.array)):
             self._note_contents(value)
+        elif isinstance(value, (type({}.keys()), type({}.values()), type({}.items()))):
+            self._visit_contents(value.mapping)
+        elif isinstance(value, (contextvars.ContextVar, weakref.ref)):
+            self._note(_Present(value), ("item", None), _Present(value)[None])
+            self._visit_object(_Present(value)[None])
+        elif isinstance(value, threading.local):
+            for name, found in vars(value).items():
+                self._note(value, name, found)
+                self._visit_entry(found)
         elif isinstance(value, collections.abc.Iterator) and not isinstance(value, io.IOBase):
-            self.iterator = value
+            self.unrepeatable = "it has captured an iterator, which gives something else each time"
         elif _is_data(value):
             own = getattr(value, "__dict__", None)
             if type(own) is dict:
@@ -239,10 +276,12 @@ class Captures:
             for kind in type(value).__mro__:
                 for name, member in list(kind.__dict__.items()):
                     if isinstance(member, types.MemberDescriptorType):      # __slots__
-                        found = getattr(value, name, _MISSING)
-                        if found is not _MISSING:
+                        found = getattr(value, name, MISSING)
+                        if found is not MISSING:
                             self._note(value, name, found)
                             self._visit_entry(found)
+                    elif isinstance(member, types.FunctionType) and name.startswith("__") and name not in ("__init__", "__new__"):
+                        self._visit_callable(member, value)                 # what operators call
 
     def _visit_entry(self, entry, replaced=True):
         self._visit_contents(entry, replaced)
@@ -281,14 +320,42 @@ class Captures:
                     if value.fget is not None:
                         self._visit_callable(value.fget, holder)
                 elif isinstance(value, types.MemberDescriptorType):
-                    self._visit_attributes(getattr(holder, name, _MISSING), rest)
-                elif _is_data_type(kind) and getattr(kind, name, _MISSING) is value:
+                    self._visit_attributes(getattr(holder, name, MISSING), rest)
+                elif _is_data(value) and hasattr(type(value), "__get__"):
+                    self._visit_contents(value)
+                    self._visit_class(type(value))
+                elif _is_data_type(kind) and getattr(kind, name, MISSING) is value:
                     self._visit_value(kind, name, value, rest)
+                return
+        if isinstance(holder, type):
+            self._visit_attributes_of_type(holder, type(holder), name)
+        else:
+            self._visit_attributes_of_type(holder, type(holder), "__getattr__")
+
+    def _visit_attributes_of_type(self, holder, kind, name):
+        """Follows what a metaclass has for a class, or `__getattr__` of a class for its instances."""
+        for base in kind.__mro__:
+            found = base.__dict__.get(name)
+            found = found.fget if isinstance(found, property) else found
+            if isinstance(found, types.FunctionType):
+                self._visit_callable(found, holder)
                 return
 
 
+class _Present:
+    """What a context variable or a weak reference stands for now, as an entry."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, place):
+        self.place = place
+
+    def __getitem__(self, _):
+        return self.place() if isinstance(self.place, weakref.ref) else self.place.get(MISSING)
+
+
 class _Contents:
-    """What a list, deque, dict, set or array of no numbers held: self[...] is whether it still does."""
+    """What a list, deque, dict, set, buffer or array of no numbers held: self[...] is whether it still does."""
 
     __slots__ = ("container", "held", "keys")
 
@@ -298,20 +365,21 @@ class _Contents:
 
     def _take(self):
         container = self.container
-        self.keys = list(container) if isinstance(container, dict) else None
-        self.held = list(container.values()) if isinstance(container, dict) else \
+        is_dict = isinstance(container, _DICTS)
+        self.keys = list(container) if is_dict else None
+        self.held = list(container.values()) if is_dict else \
             frozenset(container) if isinstance(container, set) else \
-            _elements(container) if isinstance(container, np.ndarray) else list(container)
+            _elements(container) if isinstance(container, _BUFFERS) else list(container)
 
     def __getitem__(self, _):
         container, held = self.container, self.held
-        if isinstance(container, np.ndarray):
+        if isinstance(container, _BUFFERS):
             container = _elements(container)
         if len(container) != len(held):
             return False
         if isinstance(container, set):
             return container == held
-        if isinstance(container, dict):
+        if isinstance(container, _DICTS):
             if not all(map(operator.is_, container, self.keys)) and list(container) != self.keys:
                 return False
             container = container.values()
@@ -325,27 +393,30 @@ class _Contents:
             self._take()
 
 
-def _elements(array):
-    return array.ravel().tolist() if array.dtype.hasobject else [array.tobytes()]
+_DICTS = (dict, types.MappingProxyType)
+_BUFFERS = (np.ndarray, bytearray, memoryview, array.array)
+
+
+def _elements(buffer):
+    if isinstance(buffer, np.ndarray) and buffer.dtype.hasobject:
+        return buffer.ravel().tolist()
+    return [bytes(buffer) if isinstance(buffer, bytearray) else buffer.tobytes()]
 
 
 def _same_number(x, y):
     """Whether two numbers, or texts, are of one type and value; 0.0 and -0.0 are not."""
-    return type(x) is type(y) and type(x) in _NUMBERS and x == y and (x != 0 or str(x) == str(y))
+    return type(x) is type(y) and type(x) in NUMBERS and x == y and (x != 0 or str(x) == str(y))
 
 
 def _look_up(container, key):
     if type(container) is dict:
-        return container.get(key if type(key) is not tuple else key[1], _MISSING)
+        return container.get(key if type(key) is not tuple else key[1], MISSING)
     if type(key) is tuple:
         try:
             return container[key[1]]
         except (LookupError, TypeError):
-            return _MISSING
-    try:
-        return getattr(container, key, _MISSING)
-    except ValueError:                 # an empty cell
-        return _MISSING
+            return MISSING
+    return cell_contents(container) if type(container) is types.CellType else getattr(container, key, MISSING)
 
 
 def _put(container, key, value):
@@ -367,9 +438,13 @@ def _is_library_module(module):
         is_library_file(file) or "site-packages" in file or module.__name__.partition(".")[0] in sys.stdlib_module_names)
 
 
+# Library classes that do nothing but hold what the user gave them.
+_HOLDERS = ("types.SimpleNamespace", "argparse.Namespace", "collections.UserDict", "collections.UserList", "collections.ChainMap")
+
+
 def _is_data_type(kind):
     """Whether a class is the user's, or one that does nothing but hold attributes."""
-    if kind is types.SimpleNamespace:
+    if f"{kind.__module__}.{kind.__qualname__}" in _HOLDERS:
         return True
     if kind.__module__ in ("builtins", "typing", "abc") or not kind.__flags__ & (1 << 9):      # a type of C's
         return False
@@ -380,69 +455,3 @@ def _is_data_type(kind):
 def _is_data(value):
     """Whether the attributes of an object are followed: one of the user's classes."""
     return _is_data_type(type(value)) and not isinstance(value, types.FunctionType)
-
-
-@functools.lru_cache(1024)
-def _chains(code):
-    """Names that a code object reads, each with the attributes read of it: [("global", "config"), "rate"]."""
-    found: list[list[Any]] = []
-    chain: list[Any] = []
-    for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            new = ("global", step.argval)
-        elif step.opname in ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_CLOSURE"):
-            new = ("cell", step.argval)
-        elif step.opname in ("LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_CHECK"):
-            new = ("local", step.argval)
-        elif step.opname == "IMPORT_NAME":
-            new = ("import", step.argval)
-        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and chain:
-            chain.append(step.argval)
-            continue
-        else:
-            new = None
-        if chain:
-            found.append(chain)
-        chain = [new] if new is not None else []
-    if chain:
-        found.append(chain)
-    return found
-
-
-# Whether a function can draw from `random` or numpy.random without naming them: through code that is not followed.
-
-_PLAIN_BUILTINS = frozenset(
-    "abs all any bool complex dict divmod enumerate float frozenset int isinstance len list max min pow range reversed round set "
-    "slice sorted str sum tuple zip".split())
-
-
-_PLAIN_MODULES = ("math", "numpy", "numpy.linalg", "fastad", "fastad.math", "fastad.numpy")
-
-
-def _is_closed(kind, name, names, cells, attributes):
-    """Whether a name that code reads, with the attributes it reads of it, gives nothing that draws random numbers."""
-    if kind == "local":
-        return True
-    if kind == "cell":
-        return name not in cells or _draws_nothing(_look_up(cells[name], "cell_contents"))
-    if kind != "global":
-        return False
-    value = names.get(name, _MISSING)
-    if value is _MISSING:
-        return name in _PLAIN_BUILTINS
-    if isinstance(value, types.ModuleType):
-        for attribute in attributes:
-            if value.__name__ not in _PLAIN_MODULES:
-                return False
-            value = getattr(value, attribute, None)
-            if not isinstance(value, types.ModuleType):
-                return True
-        return False
-    return _draws_nothing(value)
-
-
-def _draws_nothing(value):
-    """Whether a value is data, or a function that is followed."""
-    if isinstance(value, types.FunctionType):
-        return not is_library_file(value.__code__.co_filename) and not value.__dict__
-    return value is _MISSING or type(value) in _NUMBERS or type(value) is np.ndarray and not value.dtype.hasobject

@@ -15,7 +15,7 @@ from cpython.dict cimport PyDict_GetItem
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.object cimport PyObject
 from libc.math cimport NAN, fabs
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
@@ -40,6 +40,7 @@ from fastad.core.tape cimport (
     OP_PUT, OP_SPECIAL, CTape, Tape, append_structural,
 )
 
+import heapq
 import math
 
 import numpy as np
@@ -50,13 +51,17 @@ from fastad.arrays.active import (
 )
 
 from fastad.arrays.functions import converted
+from fastad.arrays.rules.extremes import tie_means, tie_shares
 from fastad.arrays.rules.helpers import scatter_add
+from fastad.arrays.rules.linear_algebra import cofactors
 
 cnp.import_array()
 
 include "../core/generated/value.pxi"
+include "spread.pxi"
 include "kernels.pxi"
 include "lowering.pxi"
+include "linalg.pxi"
 include "guards.pxi"
 
 cdef extern from "numpy/arrayobject.h":
@@ -151,6 +156,11 @@ cdef class Code:
     cdef Py_ssize_t records              # how many array instructions there are
     cdef Kernel** kernels                # by record: its kernels, NULL where Python does it
     cdef int32_t* counts                 # by record: how many
+    cdef Strips taken                    # the short loops, while the program is made
+    cdef fastad_short* strips            # as they are carried out
+    cdef int64_t strip_words
+    cdef fastad_called* called           # loops that they call
+    cdef char* constants                 # that they read
     cdef list extra                      # storages between kernels, behind those of the tape
     cdef int64_t* offsets                # by storage: its place in a workspace's memory
     cdef int64_t bytes                   # of that memory
@@ -168,9 +178,13 @@ cdef class Code:
     cdef public int32_t value_slot       # the slot of the path's result if that is a float, else -1
     cdef list scheduled                  # the Schedule, once it is made
     cdef int replays                     # before that
+    cdef readonly Spread spread          # of what is behind a path for several seeds at a time; None for one
+    cdef readonly Code wide              # the same for several seeds at a time, None as long as there is none
+    cdef readonly bint by_one            # there can be none: a decision depends on a seed
     cdef int second_known                # whether all second partials have a rule; -1: not looked at yet
 
-    def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0, bint pauses=False, bint fast=False):
+    def __cinit__(self, Tape tape, list inputs, list outputs, Code beside=None, int64_t start=0, bint pauses=False, bint fast=False,
+                  Spread spread=None):
         cdef Py_ssize_t k, storages
         cdef int64_t i
         cdef int32_t scalars = 0
@@ -187,6 +201,9 @@ cdef class Code:
             raise MemoryError("no memory for a program")
         self.start, self.pauses, self.tile, self.lends, self.fast = start, pauses, -1, not pauses, fast
         self.arrange()
+        self.spread = spread
+        if spread is not None:
+            spread.lane = self.c.n
         for k, x in enumerate(inputs):
             if type(x) is Operand:
                 self.leaves[k].kind, self.leaves[k].number = ARRAY, (<Operand>x).number
@@ -199,6 +216,7 @@ cdef class Code:
                 self.draws = True
             if not (type(record) is Copy and record.x is None) and type(record) is not Constant:
                 self.scalars_only = False
+        self.taken = Strips(self)
         self.lower()
         fusion = Fusion(self)
         fusion.ask(self.outputs)
@@ -207,8 +225,14 @@ cdef class Code:
         if not self.scalars_only:
             fusion.walk()
             fusion.emit()
+            self.taken.simplify(fusion)
+            self.taken.assemble()
         self.divide()
         self.place_storages(fusion)
+        self.taken.pack(fusion)
+        self.taken = None
+        if spread is not None:
+            spread.lay_out(self, len(tape.storages) + len(self.extra))
 
     def __dealloc__(self):
         cdef Py_ssize_t k
@@ -219,6 +243,9 @@ cdef class Code:
         free(self.kernels)
         free(self.counts)
         free(self.offsets)
+        free(self.strips)
+        free(self.called)
+        free(self.constants)
         if self.places != NULL:
             free(self.c.opcode)
             free(self.c.a)
@@ -386,20 +413,26 @@ cdef class Code:
         for k, record in enumerate(self.tape.records):
             if type(record) is Constant or (type(record) is Copy and record.x is None):
                 continue
+            fast = self.fast or (self.start > 0 and slots[k] >= self.start)
+            if self.taken.quick(k, record, slots[k], fast):
+                continue
             extra = len(self.extra)
-            lowering = Lowering(self.tape, self.extra, self.fast or (self.start > 0 and slots[k] >= self.start),
-                                constants)
+            lowering = Lowering(self.tape, self.extra, fast, constants, self.spread, self.spread is not None and self.spread.slots[slots[k]] != 0)
             if lower_record(lowering, record, slots[k]):
-                self.kernels[k] = lowering.take()
-                self.counts[k] = lowering.count
                 for i in range(lowering.count * OPERANDS):
-                    place = &self.kernels[k][i // OPERANDS].places[i % OPERANDS]
+                    place = &lowering.kernels[i // OPERANDS].places[i % OPERANDS]
                     if place.kind == SCALAR:
                         place.number = self.place(place.number)
                 self.short = self.short and lowering.small
                 self.kept.extend(lowering.kept)
+                if not self.taken.take(lowering, k):
+                    self.counts[k] = lowering.count
+                    self.kernels[k] = lowering.take()
             else:
                 self.counts[k] = -1
+                if lowering.spreads:
+                    for number in range(len(self.tape.storages) + extra, len(self.tape.storages) + len(self.extra)):
+                        self.spread.spans.pop(number, None)
                 del self.extra[extra:]
                 self.callbacks.append(name_of(record))
         return 0
@@ -421,31 +454,32 @@ cdef class Code:
         """
         cdef Py_ssize_t number
         cdef list storages = self.tape.storages + self.extra
-        cdef int64_t size
+        cdef Lives lives
         cdef dict spare = {}
+        cdef list ends = []             # a heap of (last, size, offset)
+        cdef int64_t size, k
+        cdef set apart = fusion.early
         self.offsets = <int64_t*>calloc(max(len(storages), 1), sizeof(int64_t))
         if self.offsets == NULL:
             raise MemoryError("no memory for a program")
         self.place_constants()
-        lives = fusion.lives()
+        lives = lives_of(self, fusion)
         if not self.pauses:
             self.give(fusion)
-            for number, _ in self.given:
-                lives.pop(number, None)
+            apart = apart.union([number for number, _ in self.given])
         for number in sorted(fusion.early):
-            lives.pop(number, None)
             if self.offsets[number] == 0:
-                self.offsets[number] = self.room(bytes_of(storages[number][0], storages[number][1]), {})
-        ends: dict = {}
-        for number, (first, last) in sorted(lives.items(), key=lambda life: life[1][0]):
-            for end in [end for end in ends if end < first]:
-                for size, offset in ends.pop(end):
-                    spare.setdefault(size, []).append(offset)
-            if self.offsets[number] < 0:
+                self.offsets[number] = self.room(self.bytes_for(number, storages[number]), {})
+        for k in range(lives.count):
+            number = lives.order[k]
+            while ends and ends[0][0] < lives.first[number]:
+                _, size, offset = heapq.heappop(ends)
+                spare.setdefault(size, []).append(offset)
+            if self.offsets[number] < 0 or number in apart:
                 continue
-            size = bytes_of(storages[number][0], storages[number][1])
+            size = self.bytes_for(number, storages[number])
             self.offsets[number] = self.room(size, spare)
-            ends.setdefault(last, []).append((size, self.offsets[number]))
+            heapq.heappush(ends, (lives.last[number], size, self.offsets[number]))
         return 0
 
     def forget(self, int64_t limit):
@@ -468,6 +502,11 @@ cdef class Code:
                         and operand.number not in inputs and operand.number not in fusion.early:
                     self.given.append(entry)
         return 0
+
+    cdef int64_t bytes_for(self, Py_ssize_t number, layout) except -1:
+        """Bytes of a storage, of the values for all seeds if it depends on them."""
+        cdef int64_t size = bytes_of(layout[0], layout[1])
+        return size if self.spread is None or number not in self.spread.spans else size * self.spread.count
 
     cdef int64_t room(self, int64_t size, dict spare) except -1:
         """An offset in a workspace's memory, one that is spare if there is one of this size."""
@@ -523,7 +562,7 @@ cdef class Code:
     @property
     def nbytes(self):
         """Bytes of the instructions, of the schedule and of a workspace."""
-        return 17 * self.n + 8 * self.n + self.bytes + sum([schedule.nbytes for schedule in self.scheduled])
+        return 17 * self.n + 8 * self.n + self.bytes + self.strip_words * sizeof(fastad_short) + sum([schedule.nbytes for schedule in self.scheduled])
 
     def live_arrays(self):
         """Whether the user's arrays are still where and what they were."""
@@ -531,6 +570,19 @@ cdef class Code:
             if <size_t>PyArray_DATA(<ndarray>array) != <size_t>address or array.shape != shape:
                 return False
         return True
+
+    def widen(self, Code path):
+        """Finds what carries it out, behind a path, for several seeds at a time."""
+        cdef Spread spread
+        if self.wide is not None or self.by_one:
+            return
+        spread = spread_of(self, len(path.inputs), len(path.tape.storages))
+        if spread is None:
+            self.by_one = True
+            return
+        spread.choose_count(self.n, sum([unit_count(self, k) for k in range(len(path.inputs), len(self.inputs))]))
+        self.wide = Code(self.tape, self.inputs, self.outputs, path, self.start, True, self.fast, spread)
+        self.wide.owner = self.owner
 
     cdef Workspace workspace(self, bint plain=False):
         """A workspace for one replay, by the schedule if there is one and not `plain`."""
@@ -579,6 +631,9 @@ cdef list without_copies(Tape tape, list outputs):
 
 
 include "tiles.pxi"
+include "strips.pxi"
+include "liveness.pxi"
+include "lives.pxi"
 
 
 cdef int64_t bytes_of(shape, dtype) except -1:
@@ -638,13 +693,15 @@ cdef class Workspace:
         cdef int64_t bytes
         cdef char* memory
         cdef char* aligned
-        if code.c.n > self.slots:
-            v = <double*>realloc(self.v, code.c.n * sizeof(double))
+        cdef int64_t seeds = 1 if code.spread is None else code.spread.count
+        cdef int64_t behind = code.place(code.start), seed
+        if code.c.n * seeds > self.slots:
+            v = <double*>realloc(self.v, code.c.n * seeds * sizeof(double))
             if v == NULL:
                 raise MemoryError(f"no memory for a replay of {code.n} instructions")
-            self.v, self.slots = v, code.c.n
-        if storages > self.storages:
-            data = <char**>realloc(self.data, storages * sizeof(char*))
+            self.v, self.slots = v, code.c.n * seeds
+        if storages > self.storages or self.data == NULL:
+            data = <char**>realloc(self.data, (storages + BASES) * sizeof(char*))
             if data == NULL:
                 raise MemoryError(f"no memory for a replay with {storages} arrays")
             self.data, self.storages = data, storages
@@ -668,10 +725,13 @@ cdef class Workspace:
             self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
         for number, array in self.lent.items():
             self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
+        self.data[storages], self.data[storages + 1], self.data[storages + 2] = self.aligned, <char*>self.v, code.constants
         if first and (code.given or self.given):
             self.make_results(code)
         first = code.place(first)
         memcpy(self.v + first, code.c.v + first, (code.c.n - first) * sizeof(double))
+        for seed in range(1, seeds):
+            memcpy(self.v + seed * code.c.n + behind, code.c.v + behind, (code.c.n - behind) * sizeof(double))
         self.code = code
         if self.schedule is not None:
             load_constants(&self.schedule.plan, <double*>self.aligned)
@@ -1043,6 +1103,19 @@ cdef class Replay:
         """The Hessian of an output (a slot, -1 for a constant) by all elements of inputs (indices of leaves): an array."""
         return curvature_of(self, inputs, output)
 
+    # The same behind paths with arrays.
+
+    @property
+    def is_wide(self):
+        """Whether what is behind the path is for several seeds at a time."""
+        return self.code.spread is not None
+
+    def derivatives(self, Py_ssize_t first, bint columns):
+        """For the inputs from number `first` on, which are seeds, a list of the derivatives of each output: arrays (size of the output,
+        size of the seed) if they are `columns`, else their transposes. None where a guard behind the path does not hold.
+        """
+        return jacobian_of_seeds(self, first, columns)
+
     @property
     def length(self):
         """Number of instructions of the path it is on."""
@@ -1260,6 +1333,7 @@ cdef object leaf_value(Workspace ws, x):
 include "contents.pxi"
 include "scheduled.pxi"
 include "seeds.pxi"
+include "several.pxi"
 include "shortcut.pxi"
 include "onestep.pxi"
 include "rows.pxi"

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..arrays import active, partials
 from ..arrays.functions import converted, parameters_of
+from ..arrays.rules.extremes import tie_means, tie_shares
 from ..arrays.rules.helpers import scatter_add
 from ..arrays.rules.registry import RULES
 from ..core.nested import leaves_of
@@ -51,7 +52,7 @@ _TRACKED_UFUNCS = {getattr(np, name): name for name in (
 _TRACKED = {np.any: "any", np.all: "all", converted: "converted", **_TRACKED_UFUNCS}
 _CALLS = {function: function.__name__ for function in (
     np.sum, np.prod, np.max, np.min, np.mean, np.matmul, np.dot, np.where, np.concatenate, np.stack, np.reshape, np.broadcast_to,
-    np.copy, scatter_add, np.take, np.outer)}
+    np.copy, scatter_add, np.take, np.outer, tie_shares, tie_means)}
 _TRACKED_BY_NAME = {name: function for function, name in _TRACKED.items()}
 _CALLS_BY_NAME = {name: function for function, name in _CALLS.items()}
 
@@ -1097,6 +1098,24 @@ def _outer(path, a, b, out=None):
     return _array(a) + _array(b)
 
 
+def _tied(path, extreme, a, axis, **others):
+    """The shape of a with the reduced axes kept, of which all other operands are unless said otherwise."""
+    kept = _reduced(path, a, axis, keepdims=True)
+    for x in (extreme, *others.values()):
+        _need(isinstance(x, float) or _array(x) in ((), kept), "operands of other shapes")
+    return kept
+
+
+def _tie_shares(path, w, extreme, a, axis):
+    _tied(path, extreme, a, axis, w=w)
+    return _array(a)
+
+
+def _tie_means(path, t, extreme, a, axis):
+    _need(_array(t) == _array(a), "operands of other shapes")
+    return _tied(path, extreme, a, axis)
+
+
 def _mean(path, a, axis=None, dtype=None, out=None, keepdims=np._NoValue, where=np._NoValue):
     return _reduced(path, a, axis, dtype, out, keepdims, np._NoValue, where)
 
@@ -1105,6 +1124,7 @@ _SHAPES = {
     "sum": _reduced, "prod": _reduced, "max": _reduced, "min": _reduced, "mean": _mean,
     "matmul": _matmul, "dot": _dot, "where": _where, "concatenate": _concatenate, "stack": _stack, "reshape": _reshape,
     "broadcast_to": _broadcast_to, "copy": _copied, "scatter_add": _scattered, "take": _taken, "outer": _outer,
+    "tie_shares": _tie_shares, "tie_means": _tie_means,
 }
 
 

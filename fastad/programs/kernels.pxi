@@ -36,6 +36,32 @@ cdef extern from "fastad/programs/loops.h":
     void where_4 "fastad_where_4"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     double fastad_total(const char* x, cnp.npy_intp n, cnp.npy_intp step, bint single) noexcept nogil
 
+cdef extern from "fastad/programs/short_loops.h":
+    ctypedef struct fastad_place:
+        int32_t base
+        uint32_t offset
+
+    ctypedef struct fastad_short:
+        uint16_t code
+        uint16_t called
+        uint32_t n
+        fastad_place at[3]
+
+    ctypedef struct fastad_called:
+        Loop loop
+        void* data
+        cnp.npy_intp steps[4]
+
+    int FASTAD_SHORT_ADD, FASTAD_SHORT_SUBTRACT, FASTAD_SHORT_MULTIPLY, FASTAD_SHORT_DIVIDE, FASTAD_SHORT_MULZ, FASTAD_SHORT_NEGATIVE
+    int FASTAD_SHORT_SQUARE, FASTAD_SHORT_COPY, FASTAD_SHORT_FILL, FASTAD_SHORT_TOTAL, FASTAD_SHORT_CALL, FASTAD_SHORT_CALL_FOUR
+    void fastad_run_shorts(const fastad_short* s, int64_t count, char** data, const fastad_called* called) noexcept nogil
+
+cdef extern from "fastad/programs/products.h":
+    enum:
+        FASTAD_FEW
+    void fastad_product_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_product_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+
 # A loop that can fail: an index out of bounds, a guard.
 ctypedef bint (*CheckedLoop)(char** args, const cnp.npy_intp* dimensions, const cnp.npy_intp* strides, void* data) noexcept nogil
 
@@ -73,7 +99,11 @@ cdef struct Kernel:
     bint total             # it is their sum
     bint own               # a loop of fastad's: the same results at any strides
     bint reorders          # its loops may stand in any order
+    bint seeded            # it touches what depends on the seeds of a sweep of several
     Chain* chain           # it is a chain of kernels; then nothing else is set
+    fastad_short* strip    # it is short loops; likewise
+    int64_t strip_words
+    const fastad_called* called
     Place[OPERANDS] places
     int[OPERANDS] sizes    # of an element
     cnp.npy_intp[1 + CORE] lengths             # of the inner loop, then of the core dimensions
@@ -90,6 +120,9 @@ cdef bint run_kernel(Kernel* kernel, double* v, char** data) noexcept nogil:
     cdef int k, d
     if kernel.chain != NULL:
         run_chain(kernel.chain, v, data)
+        return True
+    if kernel.strip != NULL:
+        fastad_run_shorts(kernel.strip, kernel.strip_words, data, kernel.called)
         return True
     for k in range(kernel.count):
         args[k] = address_of(&kernel.places[k], v, data)
@@ -378,9 +411,12 @@ cdef class Lowering:
     cdef bint fast           # the functions of FAST need not be NumPy's to the last bit
     cdef dict constants      # by storage: the Constant that is there
     cdef bint checks         # the kernels are right only for indices as they were recorded
+    cdef Spread spread       # of the values of several seeds; None for one
+    cdef bint spreads        # whether the instruction depends on them
 
-    def __cinit__(self, Tape tape, list extra, bint fast, dict constants):
+    def __cinit__(self, Tape tape, list extra, bint fast, dict constants, Spread spread=None, bint spreads=False):
         self.tape, self.kept, self.extra, self.small, self.fast, self.constants = tape, [], extra, True, fast, constants
+        self.spread, self.spreads = spread, spreads
 
     def __dealloc__(self):
         free(self.kernels)
@@ -403,6 +439,8 @@ cdef class Lowering:
         cdef Ref ref = Ref.__new__(Ref)
         ref.place.kind, ref.place.number = ARRAY, <int32_t>(len(self.tape.storages) + len(self.extra))
         self.extra.append((shape, np.dtype(dtype)))
+        if self.spreads:
+            self.spread.spans[<Py_ssize_t>ref.place.number] = bytes_of(shape, np.dtype(dtype))
         ref.shape, ref.strides = shape, contiguous_strides(shape, ref_size(dtype))
         ref.type_number, ref.itemsize = np.dtype(dtype).num, ref_size(dtype)
         return ref
@@ -448,13 +486,18 @@ cdef class Lowering:
         return other if self.copy(ref, other) else None
 
     cdef int nest(self, Kernel* kernel, list operands, tuple shape) except -1:
-        """Puts operands, Refs broadcast to a shape, into a kernel; dimensions that are one in memory are merged. 0 if they are too
-        many.
+        """Puts operands, Refs broadcast to a shape, into a kernel; dimensions that are one in memory are merged, and a loop over seeds
+        goes around them where operands depend on those. 0 if they are too many.
         """
         cdef list lengths = [], steps = []
         cdef int k, d
         cdef Ref ref
         rows = [(<Ref>ref).steps_for(shape) for ref in operands]
+        if self.spread is not None:
+            spans = [self.spread.step((<Ref>ref).place.kind, (<Ref>ref).place.number) for ref in operands]
+            if any(spans):
+                kernel.seeded, shape = True, (self.spread.count, *shape)
+                rows = [[span, *row] for span, row in zip(spans, rows)]
         for d, length in enumerate(shape):
             step = [row[d] for row in rows]
             if length == 1:
@@ -587,9 +630,11 @@ cdef class Lowering:
 
     cdef int total(self, Ref x, Ref out) except -1:
         """Adds the sum of all elements of x, float64 or float32 side by side."""
+        if math.prod(x.shape) == 1:
+            return self.copy(x.like((), (), 0), out)           # its inner loop would be another one
         if not self.loop(fastad_total_double if x.type_number == cnp.NPY_DOUBLE else fastad_total_float, NULL, [x, out], x.shape):
             return 0
-        self.kernels[self.count - 1].total = True
+        self.kernels[self.count - 1].total, self.kernels[self.count - 1].reorders = True, False
         return 1
 
     cdef int fold(self, function, Ref x, Ref into, tuple axes) except -1:

@@ -99,18 +99,24 @@ FASTAD_CONVERSION(bool_to_double, uint8_t, double, (double)(x != 0))
 FASTAD_CONVERSION(int_to_float, int64_t, float, (float)x)
 FASTAD_CONVERSION(bool_to_float, uint8_t, float, (float)(x != 0))
 
+#define FASTAD_CHOOSE(bits, x, y) \
+    FASTAD_INDEPENDENT \
+    for (i = 0; i < n; i++) { const bits mask = -(bits)(c[i] != 0); v[i] = ((x) & mask) | ((y) & ~mask); }
+
 #define FASTAD_CHOICE(name, bits) \
     FASTAD_CLONES static void fastad_##name(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
         const npy_intp n = lengths[0]; \
         npy_intp i; \
         (void)data; \
-        if (steps[0] == 1 && steps[1] == sizeof(bits) && steps[2] == sizeof(bits) && steps[3] == sizeof(bits)) { \
+        if (steps[0] == 1 && steps[3] == sizeof(bits)) { \
             const uint8_t *c = (const uint8_t *)args[0]; \
-            const bits *x = (const bits *)args[1], *y = (const bits *)args[2]; \
+            const bits *p = (const bits *)args[1], *q = (const bits *)args[2]; \
+            const bits one = *p, other = *q; \
             bits *v = (bits *)args[3]; \
-            FASTAD_INDEPENDENT \
-            for (i = 0; i < n; i++) { const bits mask = -(bits)(c[i] != 0); v[i] = (x[i] & mask) | (y[i] & ~mask); } \
-            return; \
+            if (steps[1] == sizeof(bits) && steps[2] == sizeof(bits)) { FASTAD_CHOOSE(bits, p[i], q[i]) return; } \
+            if (steps[1] == sizeof(bits) && steps[2] == 0) { FASTAD_CHOOSE(bits, p[i], other) return; } \
+            if (steps[1] == 0 && steps[2] == sizeof(bits)) { FASTAD_CHOOSE(bits, one, q[i]) return; } \
+            if (steps[1] == 0 && steps[2] == 0) { FASTAD_CHOOSE(bits, one, other) return; } \
         } \
         for (i = 0; i < n; i++) \
             *(bits *)(args[3] + i * steps[3]) = args[0][i * steps[0]] ? FASTAD_AT(bits, args[1], i, steps[1]) : FASTAD_AT(bits, args[2], i, steps[2]); \

@@ -47,6 +47,10 @@ cdef int lower_by_kind(Lowering to, record, int64_t slot) except -1:
         lower = LOWERED.get(record.rule.function)
         if lower is not None:
             return lower(to, record.rule.bind(record.args, record.kwargs).arguments, whole_ref(to.tape, record.outs, slot))
+    if kind is Call and isinstance(record.outs, (list, tuple)) and record.rule.function in LOWERED_SEVERAL \
+            and all([type(out) is int for out in record.outs]):
+        outs = [whole_ref(to.tape, out, slot) for out in record.outs]
+        return LOWERED_SEVERAL[record.rule.function](to, record.rule.bind(record.args, record.kwargs).arguments, outs)
     return 0
 
 
@@ -221,6 +225,10 @@ def _mean(Lowering to, arguments, Ref out):
     return to.ufunc(np.true_divide, [out, count, out], out.shape)
 
 
+cdef enum:
+    SMALL_PRODUCT = 512        # multiplications
+
+
 def _product(Lowering to, arguments, Ref out):
     """Products of matrices and vectors, with the loop of np.matmul."""
     cdef PyUFuncObject* u
@@ -248,15 +256,54 @@ def _product(Lowering to, arguments, Ref out):
         if u.types[3 * i] == u.types[3 * i + 1] == u.types[3 * i + 2] == x.type_number:
             kernel = to.add()
             kernel.loop, kernel.data = u.functions[i], u.data[i]
-            parts = [ref.like(ref.shape[:len(ref.shape) - 2], ref.strides[:len(ref.strides) - 2], 0) for ref in (p, q, r)]
-            if not to.nest(kernel, parts, around):
-                return 0
-            kernel.lengths[1], kernel.lengths[2], kernel.lengths[3] = n, k, m
-            for i, ref in enumerate((p, q, r)):
-                kernel.strides[3 + 2 * i] = ref.strides[len(ref.strides) - 2]
-                kernel.strides[4 + 2 * i] = ref.strides[len(ref.strides) - 1]
-            return 1
+            return set_product(to, kernel, [p, q, r], around)
     return 0
+
+
+cdef int set_product(Lowering to, Kernel* kernel, list matrices, tuple around) except -1:
+    """Puts two factors and a product of matrices, over a shape of such, into a kernel with a loop for one; a small one gets another."""
+    cdef Ref ref
+    cdef int i
+    cdef Ref x = matrices[0]
+    cdef Ref y = matrices[1]
+    if not to.nest(kernel, [ref.like(ref.shape[:len(ref.shape) - 2], ref.strides[:len(ref.strides) - 2], 0) for ref in matrices], around):
+        return 0
+    kernel.lengths[1], kernel.lengths[2] = x.shape[len(x.shape) - 2], x.shape[len(x.shape) - 1]
+    kernel.lengths[3] = y.shape[len(y.shape) - 1]
+    for i, ref in enumerate(matrices):
+        kernel.strides[3 + 2 * i] = ref.strides[len(ref.strides) - 2]
+        kernel.strides[4 + 2 * i] = ref.strides[len(ref.strides) - 1]
+    to.small = to.small and kernel.lengths[1] * kernel.lengths[2] * kernel.lengths[3] < SMALL
+    join_rows(kernel)
+    if x.type_number in (NPY_DOUBLE, cnp.NPY_FLOAT) and is_small_product(kernel.lengths[1], kernel.lengths[2], kernel.lengths[3]):
+        kernel.loop, kernel.data = fastad_product_double if x.type_number == NPY_DOUBLE else fastad_product_float, NULL
+    return 1
+
+
+cdef bint is_small_product(cnp.npy_intp rows, cnp.npy_intp inner, cnp.npy_intp columns) noexcept:
+    """Whether fastad's loop is faster than BLAS: below a few hundred multiplications, and of any length where rows are short."""
+    if inner > FASTAD_FEW:
+        return False
+    if columns == 1:
+        return rows * inner <= SMALL_PRODUCT // 8
+    return rows * inner * columns <= SMALL_PRODUCT or inner <= 3 or (inner == 4 and columns <= 4)
+
+
+cdef void join_rows(Kernel* kernel) noexcept:
+    """Makes one product of many that have the second factor in common, where their rows follow one another."""
+    cdef int k
+    while kernel.strides[1] == 0 and (kernel.lengths[0] == 1 or (
+            kernel.strides[0] == kernel.lengths[1] * kernel.strides[3] and kernel.strides[2] == kernel.lengths[1] * kernel.strides[7])):
+        kernel.lengths[1] *= kernel.lengths[0]
+        kernel.lengths[0] = 1
+        for k in range(3):
+            kernel.strides[k] = 0
+        if kernel.outer == 0:
+            return
+        kernel.outer -= 1
+        kernel.lengths[0] = kernel.around[kernel.outer]
+        for k in range(3):
+            kernel.strides[k] = kernel.steps[kernel.outer][k]
 
 
 def _where(Lowering to, arguments, Ref out):
@@ -347,8 +394,11 @@ def _outer(Lowering to, arguments, Ref out):
     return to.ufunc(np.multiply, [a.like((a.shape[0], 1), (a.strides[0], 0), 0), b, out], out.shape)
 
 
+include "extremes.pxi"
+
 LOWERED = {
     np.sum: _reduction(np.add), np.prod: _reduction(np.multiply), np.max: _reduction(np.maximum), np.min: _reduction(np.minimum),
     np.mean: _mean, np.matmul: _product, np.dot: _product, np.where: _where, np.concatenate: _concatenate, np.stack: _stack,
     np.reshape: _reshape, np.broadcast_to: _broadcast, np.copy: _copy, scatter_add: _scatter_add, np.take: _take, np.outer: _outer,
+    tie_shares: _tie_shares, tie_means: _tie_means,
 }

@@ -14,14 +14,16 @@ import numpy as np
 
 from .. import debugging, transforms
 from ..core import scalar
-from ..pytrees import same_structure
+from ..pytrees import flatten, same_structure, unflatten_derivatives
 from .batches import Batch, Results, Shared, layout_of
 from .code import Plain, RowWorker, guard_at, lanes_of
 from .pacing import Progress, spread
+from .recording import elements_read, puts_elements
 from .signature import Arguments
 
 WHATS = ("value", "grad", "value_and_grad", "jacobian", "hessian")
-KINDS = {"value": "value", "grad": "gradient", "value_and_grad": "gradient"}
+KINDS = {"value": "value", "grad": "gradient", "value_and_grad": "gradient", "jacobian": "reverse", "hessian": "elements"}
+SEVERAL = ("jacobian", "hessian")        # what takes a sweep for each of several results: on lanes only
 MOST_EXITS = 1000        # guards that are looked at for ways out
 MOST_HOPS = 512          # from one path to the next, before a row is called by itself
 
@@ -61,6 +63,7 @@ class _Map:
         self.choose, self.can_not = choose, can_not
         self.program, self.batch, self.what, self.argnums, self.threads, self.bar = program, batch, what, argnums, threads, bar
         self.results = Results(program._name, batch.count)
+        self.again = False               # whether rows may have to be called again
         self.error, self.limit = None, batch.count     # what a row raised, and that row: those behind it do not count
         call = program if what == "value" else getattr(program, what)
         self.call = functools.partial(call, **batch.kwargs, **({} if what == "value" else {"argnums": argnums}))
@@ -73,6 +76,7 @@ class _Map:
             self.fail(error, 0)
         for rows in groups:
             self.group(rows if type(rows) is range else np.asarray(rows, np.int64))
+        self.call_again()
         if self.error is not None:
             self.error.add_note(f"raised by row {self.limit} of {self.batch.count} in {self.program._name}.map")
             raise self.error
@@ -81,8 +85,8 @@ class _Map:
     def fail(self, error, row):
         self.error, self.limit = error, row
 
-    def one_by_one(self, rows):
-        """Calls the program for each of these rows."""
+    def one_by_one(self, rows, moves=1):
+        """Calls the program for each of these rows; the bar moves on by so many."""
         for row in rows if type(rows) is range else rows.tolist():
             if row >= self.limit:
                 return
@@ -92,7 +96,17 @@ class _Map:
                 self.fail(error, row)
                 return
             self.results.put(found, row)
-            self.bar.add(1)
+            self.bar.add(moves)
+
+    def call_again(self):
+        """Calls the program for rows whose derivatives are not finite: where zero wins may differ between a row's sweeps and those of
+        the map, unless they are the same.
+        """
+        if self.again and self.error is None:
+            finite = np.ones(self.batch.count, bool)
+            for array in self.results.arrays:
+                finite &= np.isfinite(array).reshape(self.batch.count, -1).all(axis=1)
+            self.one_by_one(np.flatnonzero(~finite), 0)
 
     # ---- rows of one signature ----
 
@@ -163,7 +177,7 @@ class _Plan:
         if paths.reason is not None or paths.last is None or any(code.draws for code in paths.codes):
             return None
         plan = cls(one, paths, differentiated)
-        plan.arguments = arguments
+        plan.arguments, plan.rebuild = arguments, None if one.what == "value" else chosen.rebuild
         plan.inputs = [batch.columns[k] if k < len(batch.columns) else Shared(arguments.leaves[j])
                        for j, k in enumerate(arguments._dynamic)]
         # Placed once: their arrays live as long as this plan.
@@ -179,23 +193,18 @@ class _Plan:
 
     def replay(self, code, rows):
         """Replays rows on a path; a list of ((instruction, what was found there), rows) that left it; None if it can not be replayed."""
-        one, kind = self.map, KINDS[self.map.what]
-        if self.paths.reason is not None or not code.live_arrays():
-            return None
-        try:
-            target = self.paths.code_for(code, kind, self.differentiated, self.arguments)
-        except one.can_not:
-            return None
-        if target is None or (kind == "gradient" and target is code and not code.numeric):
+        one, target = self.map, self.target(code)
+        if target is None:
             return None
         self.make_room(code, int(rows[0]))
-        failed, found = np.empty(len(rows), np.int32), np.empty(len(rows))
+        failed, found = np.full(len(rows), -1, np.int32), np.empty(len(rows))
         # All rows, which nothing has put into another order, need no list of their numbers.
         numbers = None if len(rows) == one.batch.count else np.ascontiguousarray(rows, np.int64)
-        outputs, gradients, constants = self.outputs(code, target)
-        make, is_lanes = self.workers(code, target, outputs, gradients)
-        workers = spread(make, len(rows), numbers, failed, found, one.threads, one.bar, is_lanes)
-        done = int(np.count_nonzero(failed < 0))
+        outputs, constants = self.outputs(code, target)
+        make, width = self.workers(code, target, outputs)
+        workers = spread(make, len(rows), numbers, failed, found, one.threads, one.bar, width)
+        is_lanes = width > 1
+        done = len(rows) - sum(worker.lost if is_lanes else len(worker.missed) for worker in workers)
         self.paths.counts.replays += done
         if done:
             self.paths.counts.in_a_row, self.paths.last = 0, code
@@ -205,26 +214,43 @@ class _Plan:
             return []
         return self.left_at_guards(code, rows, failed, found) if is_lanes else self.left(rows, workers)
 
-    def workers(self, code, target, outputs, gradients):
-        """(what makes a worker, whether it works on lanes)"""
-        inputs = [(address, stride) for address, stride, _ in self.placed]
-        lanes = self.lanes(code) if target is code else None
-        if lanes is None:
-            return functools.partial(RowWorker, target, inputs, [result for result in outputs if result is not None]), False
-        from ..core.lanes import Points, Worker
-        points = Points(lanes, inputs, [None if result is None else result[1] for result in outputs],
-                        {k: self.map.results.placed(place) for k, place in gradients.items()})
-        return functools.partial(Worker, points), True
+    def target(self, code):
+        """The path with what is recorded behind it for the derivative; None where rows can not be replayed on it."""
+        one, kind = self.map, KINDS[self.map.what]
+        if self.paths.reason is not None or not code.live_arrays() or (one.what in SEVERAL and not code.numeric) \
+                or (one.what == "hessian" and puts_elements(code)):
+            return None
+        try:
+            target = self.paths.code_for(code, kind, self.differentiated, self.arguments)
+        except one.can_not:
+            return None
+        if target is None or (kind == "gradient" and target is code and not code.numeric):
+            return None
+        if one.what in SEVERAL:
+            if not all(isinstance(x, (int, Plain)) for x in target.outputs) or self.lanes(code, target) is None:
+                return None
+            one.again |= target is not code or sum(np.size(self.arguments.leaves[k]) for k in self.differentiated) < len(code.outputs)
+        return target
 
-    def lanes(self, code):
-        """The path on lanes, made once."""
+    def workers(self, code, target, outputs):
+        """(what makes a worker, how many rows it takes at once: 1 where it does not work on lanes)"""
+        inputs = [(address, stride) for address, stride, _ in self.placed]
+        lanes = self.lanes(code, target) if target is code or self.map.what in SEVERAL else None
+        if lanes is None:
+            return functools.partial(RowWorker, target, inputs, [result for result in outputs if result is not None]), 1
+        from ..core.lanes import Points, Worker
+        points = Points(lanes, inputs, [None if result is None else result[1] for result in outputs], self.derivatives(code, target))
+        return functools.partial(Worker, points), lanes.width
+
+    def lanes(self, code, target):
+        """The path, or what is recorded behind it, on lanes, made once."""
         gradient = frozenset(self.differentiated)
         shared = frozenset(k for k, column in enumerate(self.inputs) if type(column) is Shared)
         exits = self.exits(code)
-        key = gradient, shared, tuple(exits)
+        key = target is code, gradient, shared, tuple(exits)
         if key not in code.owner.lanes:
             try:
-                code.owner.lanes[key] = lanes_of(code, gradient, shared, self.map.program._fast_math, exits)
+                code.owner.lanes[key] = lanes_of(target, gradient, shared, self.map.program._fast_math, exits)
             except NotImplementedError:
                 code.owner.lanes[key] = None
         return code.owner.lanes[key]
@@ -234,9 +260,15 @@ class _Plan:
 
         The results of such rows are values from before the guard, and so the rows need not go over to the path that ends there.
         """
-        found: dict = {}
         if self.map.what != "value" or code.guards > MOST_EXITS or not all(isinstance(x, int) for x in code.outputs):
-            return found
+            return {}
+        recordings = self.paths.counts.recordings
+        if code.owner.exits[0] != recordings:
+            code.owner.exits = recordings, self.find_exits(code)
+        return code.owner.exits[1]
+
+    def find_exits(self, code):
+        found: dict = {}
         for k in range(code.guards):
             at, is_value, expected = guard_at(code, k)
             other = None if is_value else self.beside(code, at, not expected)
@@ -245,26 +277,48 @@ class _Plan:
                 found[k] = other.outputs
         return found
 
+    def derivatives(self, code, target):
+        """{(result, input): (address, stride)}: where the derivatives of each result by each input go."""
+        results, what, inputs = self.map.results, self.map.what, self.differentiated
+        if what == "value":
+            return {}
+        if what == "hessian":
+            # The results are the elements of the gradient.
+            rows = [(j * len(inputs), element) for j, element in elements_read(code, inputs)]
+        elif what == "jacobian":
+            rows = [(i * len(inputs), 0) for i in range(len(code.outputs))]
+        else:
+            rows = [(0 if what == "grad" else len(code.outputs), 0)]
+        found = {}
+        for i, (first, element) in enumerate(rows):
+            for j, k in enumerate(inputs):
+                address, stride = results.placed(first + j)
+                found[i, k] = address + 8 * element * np.size(self.arguments.leaves[k]), stride
+        return found
+
     def outputs(self, code, target):
-        """(results, gradients, constants): for each result of the path, and of a derivative behind it, (what the Code refers to, where
-        it goes, its array) or None; by input the place of its gradient; and (place, value) of what is the same on the whole path.
+        """(results, constants): for each result of the path, and of a derivative behind it, (what the Code refers to, where it goes, its
+        array) or None; and (place, value) of what is the same on the whole path.
         """
-        results, is_grad = self.map.results, self.map.what == "grad"
-        first = 0 if is_grad else len(code.outputs)
-        gradients = {k: first + j for j, k in enumerate(self.differentiated)}
-        places = [(x, None if is_grad else place) for place, x in enumerate(code.outputs)]
+        results, what = self.map.results, self.map.what
+        if what in SEVERAL:
+            return [None] * len(target.outputs), []
+        places = [(x, None if what == "grad" else place) for place, x in enumerate(code.outputs)]
         if target is not code:
-            places += zip(target.outputs, gradients.values())
+            places += zip(target.outputs, range(0 if what == "grad" else len(code.outputs), len(results.arrays)))
         found, constants = [], []
         for x, place in places:
             if place is not None and isinstance(x, Plain):
                 constants.append((place, x.value))
             found.append(None if place is None or isinstance(x, Plain) else (x, results.placed(place), results.arrays[place]))
-        return found, gradients, constants
+        return found, constants
 
     def make_room(self, code, row):
         """Makes the arrays of the results ready for those of a path; ValueError where rows differ in structure or shape."""
         results, what = self.map.results, self.map.what
+        if what in SEVERAL:
+            self.check_alike(code, row)
+            return
         layouts = [] if what == "grad" else [layout_of(x) for x in code.outputs]
         if what == "value":
             results.check(code.structure, [shape for shape, _ in layouts], row)
@@ -273,6 +327,14 @@ class _Plan:
                 raise TypeError(f"{results.name}.map: the result of row {row} holds something of which no array can be made")
             # A gradient's value is a float.
             results.promote(place, dtype if what == "value" or dtype == np.float32 else np.dtype(float))
+
+    def check_alike(self, code, row):
+        """ValueError unless the derivatives of a path have the structure of those of the other rows."""
+        inputs = [np.shape(self.arguments.leaves[k]) for k in self.differentiated]
+        results = inputs if self.map.what == "hessian" else [layout_of(x)[0] for x in code.outputs]
+        rows = [self.rebuild([np.zeros(result + shape) for shape in inputs]) for result in results]
+        leaves, structure = flatten(self.rebuild(rows) if self.map.what == "hessian" else unflatten_derivatives(code.structure, rows))
+        self.map.results.check(structure, [np.shape(leaf) for leaf in leaves], row)
 
     # ---- rows that left ----
 

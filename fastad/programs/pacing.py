@@ -52,10 +52,11 @@ def _bar(total, name):
 
 
 class _Work:
-    """Rows that are still to be run, handed out in stretches."""
+    """Rows that are still to be run, handed out in stretches of whole blocks, `width` rows each."""
 
-    def __init__(self, count, numbers, failed, found, counts):
-        self.count, self.failed, self.counts = count, failed, counts
+    def __init__(self, count, width, numbers, failed, found, counts):
+        self.count, self.failed, self.counts, self.width = count, failed, counts, width
+        self.first = width * -(-FIRST_ROWS // width)
         self.addresses = 0 if numbers is None else numbers.ctypes.data, failed.ctypes.data, found.ctypes.data
         self.at, self.stopping = 0, False
         self.lock = threading.Lock()
@@ -66,30 +67,33 @@ class _Work:
             left = self.count - self.at
             if self.stopping or not left:
                 return None
-            start, self.at = self.at, self.at + min(left, rows, max(FIRST_ROWS, left // (2 * parts) if parts > 1 else left))
+            rows = min(rows, left // (2 * parts)) if parts > 1 else rows
+            start, self.at = self.at, self.at + min(left, max(rows - rows % self.width, self.width))
             return start, self.at
 
     def run(self, worker, parts, moved):
         """Runs stretches until none is left; each takes about STRETCH seconds."""
-        rows, (numbers, failed, found) = FIRST_ROWS, self.addresses
+        rows, (numbers, failed, found) = self.first, self.addresses
         while (stretch := self.take(rows, parts)) is not None:
             began = time.perf_counter()
             worker.run(numbers, *stretch, failed, found)
             seconds = time.perf_counter() - began
             moved(*stretch)
-            rows = max(FIRST_ROWS if seconds < STRETCH else 1, min(4 * rows, int((stretch[1] - stretch[0]) * STRETCH / max(seconds, 1e-6))))
-            if rows > FIRST_ROWS:
-                rows -= rows % FIRST_ROWS
+            rows = max(self.first if seconds < STRETCH else 1,
+                       min(8 * rows, int((stretch[1] - stretch[0]) * STRETCH / max(seconds, 1e-6))))
 
     def done(self, start, stop):
         """How many rows of a stretch have their results."""
         return int((self.failed[start:stop] < 0).sum()) if self.counts else 0
 
 
-def spread(make, count, numbers, failed, found, threads, bar, is_lanes):
-    """Runs `count` rows by workers that make() gives, one per thread; returns the workers. An interrupt or an error comes out."""
-    work = _Work(count, numbers, failed, found, bar.is_shown)
-    threads = min(threads, max(1, count // FIRST_ROWS if is_lanes else count))
+def spread(make, count, numbers, failed, found, threads, bar, width):
+    """Runs `count` rows by workers that make() gives, one per thread, which take `width` rows at once; returns the workers.
+
+    An interrupt or an error comes out.
+    """
+    work = _Work(count, width, numbers, failed, found, bar.is_shown)
+    threads = min(threads, max(1, count // width))
     if threads == 1:
         workers = [make()]
         work.run(workers[0], 1, lambda start, stop: bar.add(work.done(start, stop)))

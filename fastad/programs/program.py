@@ -24,13 +24,15 @@ from . import calls
 from .captures import Captures
 from .code import Code, Counts, Plain, Replay, Replayed, Shortcut, Single, first_difference, outcome_recorded, values_noted
 from .draws import Streams
-from .recording import derive, note_lines, record_path
+from .recording import derive, made_by_the_function, note_lines, record_path
 from .signature import Arguments
 
 MAX_INSTANCES = 64       # of a class whose method is a program, for which paths are kept
 MAX_PATHS = 256          # per signature; the one not used for longest makes room
 FORGOTTEN = 1 << 20      # bytes of arrays from which on a path lets go of their values, and a derivative runs it once more for them
 FEWEST_SEEDS = 3         # from which a sweep of several at a time is the faster one
+OWN_PROGRAM = 8          # elements of an input from which on its tangents may have a program of their own
+MOST_PROGRAMS = 4        # for the tangents of one Jacobian: each replays the path
 PATIENCE = 64            # misses in a row, or more misses than hits after that, before a signature runs eagerly
 
 
@@ -44,7 +46,7 @@ class _RunEagerly(Exception):
 class _Branches:
     """What the recorder keeps with a Code: where it branched off, and what branched off from it."""
 
-    __slots__ = ("parent", "fork", "siblings", "derived", "lanes", "used", "version", "arguments")
+    __slots__ = ("parent", "fork", "siblings", "derived", "lanes", "exits", "used", "version", "arguments")
 
     def __init__(self):
         self.parent = None                # the Code whose instructions before `fork` are this one's
@@ -52,6 +54,7 @@ class _Branches:
         self.siblings: dict = {}          # by instruction: {outcome of the guard: Code}
         self.derived: dict = {}           # by kind and inputs: Code
         self.lanes: dict = {}             # by inputs: Lanes, for maps
+        self.exits: tuple = (-1, {})      # (how many paths had been recorded, ways out of a loop that were known then)
         self.used = 0
         self.version = 0                  # of the elements of captured arrays that it is known to be right for
         self.arguments: Arguments | None = None     # those it was recorded with, where arrays are captured
@@ -76,10 +79,10 @@ class Paths:
 
     # ---- replaying ----
 
-    def run(self, kind, differentiated, arguments, plain=False):
+    def run(self, kind, differentiated, arguments, plain=False, several=False):
         """(Code, Replay at its end) for these arguments; _RunEagerly if they must be computed without a program.
 
-        `plain` is for sweeps over the instructions as they are, which want the value of each.
+        `plain` is for sweeps over the instructions as they are, which want the value of each, `several` for several seeds.
         """
         if self.reason is not None:
             raise _RunEagerly
@@ -89,7 +92,7 @@ class Paths:
         if code is None or not code.live_arrays() or not self.is_current(code):
             code = recorded = self.record(arguments, code)
         while True:
-            target = self.code_for(code, kind, differentiated, arguments)
+            target = self.code_for(code, kind, differentiated, arguments, several)
             states = self.generator_states(target, {})
             replay = Replay(target, plain)
             replay.start(arguments.leaves)
@@ -99,7 +102,7 @@ class Paths:
                 if sibling is None:
                     break
                 code = sibling
-                target = self.code_for(code, kind, differentiated, arguments)
+                target = self.code_for(code, kind, differentiated, arguments, several)
                 self.generator_states(target, states)
                 replay.switch(target)
                 held = replay.go_on(replay.at, pause)
@@ -135,8 +138,9 @@ class Paths:
                 raise _RunEagerly
             code = recorded = self.record(arguments, code)
 
-    def code_for(self, code, kind, differentiated, arguments=None):
-        """The Code that computes a derivative behind a path: the path's own where numeric sweeps serve.
+    def code_for(self, code, kind, differentiated, arguments=None, several=False):
+        """The Code that computes a derivative behind a path: the path's own where numeric sweeps serve; for `several` seeds at a time
+        if it can.
 
         A program without its source has no values to record a derivative at; they are those of a replay with these arguments. If
         that leaves the path, the path itself comes back, which stops at the same guard; None if there are no arguments.
@@ -145,10 +149,10 @@ class Paths:
             return code
         nothing = not code.outputs and unflatten(code.structure, []) is None
         if nothing or any(isinstance(x, Plain) and not _leaves.is_number(x.value) for x in code.outputs) \
-                or kind in ("gradient", "product") and not _is_scalar(code):
+                or kind in SCALAR and not _is_scalar(code):
             if self.f is None:
                 raise TypeError("the result of this program must be " + (
-                    "a single number for a gradient; use jacobian for several" if kind in ("gradient", "product") else
+                    "a single number for a gradient; use jacobian for several" if kind in SCALAR else
                     "made of numbers and arrays for a derivative"))
             raise _RunEagerly            # the eager transform says what is wrong
         if _sweeps_serve(code, kind):
@@ -179,7 +183,9 @@ class Paths:
             found.is_number, found.value_slot = code.is_number, code.value_slot
             found.owner = (kind, differentiated, code)
             code.owner.derived[kind, differentiated] = found
-        return found
+        if several:
+            found.widen(code)
+        return found.wide if several and found.wide is not None else found
 
     def path_for(self, arguments):
         """The Code of the path that these arguments take, with lines, for looking at; also where the function runs eagerly."""
@@ -267,8 +273,9 @@ class Paths:
         if counted:
             self.miss()
         captured = self.captured()
-        if any(known.iterator is not None for known in captured):
-            self.give_up("it has captured an iterator, which gives something else each time")
+        for known in captured:
+            if known.unrepeatable is not None:
+                self.give_up(known.unrepeatable)
         if self.reason is not None:
             raise _RunEagerly
         streams = Streams(*captured, everywhere=not (arguments.plain and all(known.closed for known in captured)))
@@ -287,6 +294,11 @@ class Paths:
         if frozen is not None:
             self.give_up(f"it draws random numbers from {frozen}, which a replay can not; use a numpy.random.Generator that is "
                          "an argument, a variable or an attribute")
+            raise _RunEagerly
+        made = made_by_the_function(code, arguments, captured)
+        if made is not None:
+            self.give_up(f"its result holds an object that it made, of type {type(made).__name__}, which a replay can not make again; "
+                         "return numbers, arrays, and nestings of them")
             raise _RunEagerly
         if not all([known.contents.unchanged() for known in captured]):
             self.give_up("it writes into an array that it has captured, which a replay would not")
@@ -413,9 +425,12 @@ class Paths:
         self.codes, self.last, self.counts.valid = [], None, False
 
 
+SCALAR = ("gradient", "product", "elements")       # derivatives of a single number
+
+
 def _sweeps_serve(code, kind):
     """Whether numeric sweeps over a path give this derivative."""
-    return code.numeric_product if kind == "product" else code.numeric
+    return code.numeric_product if kind == "product" else code.numeric and kind != "elements"
 
 
 def _prepare(code):
@@ -797,7 +812,8 @@ class Program(Replayed):
     @property
     def stats(self) -> dict[str, Any]:
         """What is recorded and how it went, over all signatures: numbers, `bytes`, the names of functions that call Python in
-        a replay or a derivative, and why signatures run eagerly.
+        a replay or a derivative, how many Jacobians and Hessians take one seed at a time as a decision in them depends on it, and
+        why signatures run eagerly.
         """
         with self._lock:
             paths = list(self._paths.values())
@@ -812,6 +828,7 @@ class Program(Replayed):
             "scheduled": sum(code.n for code in codes if code.schedule is not None),
             "runs": sum(code.schedule.runs for code in codes if code.schedule is not None),
             "python_calls": sorted({name for code in codes + derived for name in code.callbacks}),
+            "seeds_by_one": sum(code.by_one for code in derived),
             "eager": [p.reason for p in paths if p.reason is not None],
         })
 
@@ -984,11 +1001,34 @@ def _jacobian(paths, chosen, mode):
     leaves = chosen.leaves
     first = paths.last if paths.last is not None else paths.record(chosen.arguments, None)
     n, m = _leaves.count(leaves), _count(first.outputs)
-    kind = "tangent" if mode == "forward" or (mode == "auto" and n < m) else "reverse"
-    several = (n if kind == "tangent" else m) >= FEWEST_SEEDS
-    code, replay = paths.run(kind, chosen.inputs, chosen.arguments, several or kind == "tangent")
+    if mode == "forward" or (mode == "auto" and n < m):
+        blocks: dict = {}
+        for inputs in _apart(first, chosen, n):
+            part = chosen if inputs == chosen.inputs else _Chosen.inputs_of(chosen.arguments, inputs)
+            code, found = _blocks(paths, part, "tangent", n >= FEWEST_SEEDS)
+            blocks.update(zip(inputs, zip(*found)))
+        rows = list(zip(*[blocks[k] for k in chosen.inputs])) if blocks else []
+    else:
+        code, rows = _blocks(paths, chosen, "reverse", m >= FEWEST_SEEDS)
+    return unflatten_derivatives(code.structure, [chosen.rebuild(list(row)) for row in rows])
+
+
+def _apart(code, chosen, count):
+    """The chosen inputs in groups whose tangents have a program of their own, so that what depends on other groups stays out of it."""
+    large = [(k,) for k, leaf in zip(chosen.inputs, chosen.leaves) if _leaves.count([leaf]) >= OWN_PROGRAM]
+    others = tuple(k for k in chosen.inputs if (k,) not in large)
+    groups = [*large, others] if others else large
+    return groups if 1 < len(groups) <= MOST_PROGRAMS and count >= FEWEST_SEEDS and not code.numeric and not code.draws else [chosen.inputs]
+
+
+def _blocks(paths, chosen, kind, several):
+    """(Code, entries of the Jacobian by result and chosen input)"""
+    leaves = chosen.leaves
+    code, replay = paths.run(kind, chosen.inputs, chosen.arguments, several or kind == "tangent", several)
     value = replay.result(code.outputs)
-    if several and code.takes_lanes:
+    if replay.is_wide:
+        blocks = _wide_blocks(code, replay, chosen, kind, value)
+    elif several and code.takes_lanes:
         slots = [slot for x, y in zip(code.outputs, value) for slot in ([x] if isinstance(x, int) else [-1] * _leaves.count([y]))]
         matrix = (replay.columns if kind == "tangent" else replay.rows)(list(chosen.inputs), slots)
         blocks = _leaves.blocks_of(matrix, value, leaves)
@@ -999,13 +1039,16 @@ def _jacobian(paths, chosen, mode):
         rows = [_reverse(code, replay, chosen, unit) for unit in _leaves.units(value)]
         blocks = _leaves.blocks(value, leaves, rows=rows)
     replay.finish()
-    return unflatten_derivatives(code.structure, [chosen.rebuild(row) for row in blocks])
+    return code, blocks
 
 
 def _hessian(paths, chosen):
     leaves = chosen.leaves
-    code, replay = paths.run("product", chosen.inputs, chosen.arguments, True)
-    if code.takes_lanes and code.numeric_product and _leaves.count(leaves) >= FEWEST_SEEDS:
+    several = _leaves.count(leaves) >= FEWEST_SEEDS
+    code, replay = paths.run("product", chosen.inputs, chosen.arguments, True, several)
+    if replay.is_wide:
+        blocks = _wide_blocks(code, replay, chosen, "product", leaves)
+    elif code.takes_lanes and code.numeric_product and several:
         matrix = replay.curvature(list(chosen.inputs), code.outputs[0] if isinstance(code.outputs[0], int) else -1)
         blocks = _leaves.blocks_of(matrix, leaves, leaves)
     else:
@@ -1013,6 +1056,25 @@ def _hessian(paths, chosen):
         blocks = _leaves.blocks(leaves, leaves, columns=columns)
     replay.finish()
     return chosen.rebuild([chosen.rebuild(row) for row in blocks])
+
+
+def _wide_blocks(code, replay, chosen, kind, value):
+    """Entries by result (a leaf of `value`) and chosen input, as of `_leaves.blocks`, behind a replay for several seeds."""
+    columns = kind != "reverse"
+    tables = replay.derivatives(len(chosen.arguments.leaves), columns)
+    if tables is None:
+        raise _RunEagerly
+    moving = [k for k in range(len(value)) if kind == "product" or not isinstance(code.outputs[k], Plain)]
+    order = dict(zip(moving, range(len(moving))))
+    blocks = []
+    for k, leaf in enumerate(value):
+        if k not in order:
+            blocks.append([_leaves.zero_block(leaf, x, x if kind == "reverse" else leaf) for x in chosen.leaves])
+        elif columns:
+            blocks.append([_leaves.block(tables[j][order[k]], leaf, x) for j, x in enumerate(chosen.leaves)])
+        else:
+            blocks.append([_leaves.block(table, leaf, x) for x, table in zip(chosen.leaves, tables[order[k]])])
+    return blocks
 
 
 def _count(outputs):
@@ -1133,6 +1195,9 @@ def record(f: Callable[..., Any] | None = None, *example_args: Any, fast_math: b
     """
     if f is None:
         return functools.partial(record, fast_math=fast_math)
+    if not callable(f):
+        raise TypeError(f"record needs a function, not {type(f).__name__}"
+                        + ("; put @classmethod above @fastad.record" if isinstance(f, classmethod) else ""))
     program = Program(f, fast_math)
     if example_args:
         program._prepare(example_args)

@@ -1,6 +1,10 @@
 """Recording a path: the function is run once on active values, and what it did becomes a Code."""
 
+import datetime
+import enum
+import numbers
 import threading
+import types
 
 import numpy as np
 
@@ -54,9 +58,9 @@ def note_lines(code, f, arguments, captures):
 
     `arguments` are those of any call of the signature. Lines are known as far as f does the same again.
     """
-    numbers = code.tape.value
+    recorded = code.tape.value
     try:
-        again = record_path(f, arguments.with_leaves([float(numbers[slot]) for slot in code.inputs]), captures)
+        again = record_path(f, arguments.with_leaves([float(recorded[slot]) for slot in code.inputs]), captures)
     except Exception:
         # It may have side effects, or have changed: a path without lines is still right.
         code.tape.note_places()
@@ -97,6 +101,20 @@ def handle_of(leaf):
     return Plain(leaf)
 
 
+_IMMUTABLE = (numbers.Number, str, bytes, bool, type(None), np.generic, np.dtype, type, enum.Enum, range, slice, frozenset,
+              datetime.date, datetime.time, datetime.timedelta, types.ModuleType, types.BuiltinFunctionType)
+
+
+def made_by_the_function(code, arguments, captured):
+    """An object among the results of a path that was neither passed nor captured and can change; None if there is none."""
+    for output in code.outputs:
+        x = output.value if type(output) is Plain else None
+        if not isinstance(x, _IMMUTABLE) and not any(x is kept for kept in arguments.kept) \
+                and not any(known.holds(x) for known in captured):
+            return x
+    return None
+
+
 def derive(code, kind, differentiated, values=None):
     """The Code that goes on behind a path with one of its derivatives; `differentiated` are the numbers of the inputs.
 
@@ -106,6 +124,7 @@ def derive(code, kind, differentiated, values=None):
     "gradient"  the same for the adjoint 1 of a scalar result
     "tangent"   J t for tangents of the inputs
     "product"   the Hessian times tangents of the inputs
+    "elements"  the gradient of a path of scalars as scalars: of each of `elements_read`
     The outputs are the derivative's; the instructions before `code.n` are those of the path.
     """
     trace = _Trace()
@@ -113,12 +132,19 @@ def derive(code, kind, differentiated, values=None):
     trace.start = code.tape.copy() if values is None else values
     with trace:
         tape = trace.tape
+        if tape.watch is None:
+            # All of it is written by one line of the user's, the one that asks for the derivative.
+            tape.leave_places()
         inputs = [_handle(code.inputs[k]) for k in differentiated]
         outputs = [_handle(x.operand if type(x) is Single else x) for x in code.outputs if not isinstance(x, Plain)]
         seeds: list = []
         if kind == "reverse":
             actives, seeds = independents([_seed(x) for x in code.outputs if not isinstance(x, Plain)])
             results = sweeps.record_reverse(tape, inputs, outputs, actives)
+        elif kind == "elements":
+            reads = elements_read(code, differentiated).values()
+            adjoints = iter(sweeps.record_reverse(tape, [scalar.active_at(slot) for slots in reads for slot in slots], outputs, [1.0]))
+            results = [sum([next(adjoints) for _ in slots[1:]], start=next(adjoints)) for slots in reads]
         elif kind == "gradient":
             results = sweeps.record_reverse(tape, inputs, outputs, [1.0])
         else:
@@ -127,7 +153,32 @@ def derive(code, kind, differentiated, values=None):
             actives, seeds = independents([_seed(code.inputs[k]) for k in differentiated])
             results = _tangents(tape, inputs, actives, outputs)
         active.settle_constants(tape, len(code.tape.records))
-        return Code(tape, code.inputs + seeds, [handle_of(x) for x in results], code, code.n, kind != "gradient", code.fast)
+        return Code(tape, code.inputs + seeds, [handle_of(x) for x in results], code, code.n,
+                    kind not in ("gradient", "elements"), code.fast)
+
+
+def elements_read(code, differentiated):
+    """{(place among the differentiated inputs, element): slots that hold it} of a path of scalars, whose arrays nothing is put into."""
+    from .reading import GATHER
+    found: dict = {}
+    arrays = {}
+    for j, k in enumerate(differentiated):
+        if isinstance(code.inputs[k], int):
+            found[j, 0] = [code.inputs[k]]
+        else:
+            arrays[code.inputs[k].number] = j
+    tape = code.tape
+    for slot in np.flatnonzero(tape.opcode[:code.n] == GATHER).tolist():
+        j = arrays.get(int(tape.a[slot]))
+        if j is not None:
+            found.setdefault((j, int(tape.b[slot])), []).append(slot)
+    return found
+
+
+def puts_elements(code):
+    """Whether a path writes into an array."""
+    from .reading import PUT
+    return bool(np.any(code.tape.opcode[:code.n] == PUT))
 
 
 def _tangents(tape, inputs, seeds, outputs):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.scalar import is_plain
 from ..pytrees import NUMBER, Nesting, flatten, is_dataclass, unflatten
 
 _BY_VALUE = (int, bool, str, bytes, complex, type(None), np.integer, np.bool_)
@@ -94,7 +95,7 @@ def is_input(leaf: Any) -> bool:
     """Whether a leaf may be another number, or have other elements, in the next call."""
     if type(leaf) is np.ndarray:
         return leaf.dtype.kind in "biufc"
-    return isinstance(leaf, (float, np.float32))
+    return is_plain(leaf, (float, np.float32))
 
 
 def skeleton(structure: Any) -> Any:
@@ -114,6 +115,8 @@ def _outline(tree):
 
 def orders(tree):
     """The keys of all dicts of a tree as they come, which optree's structures leave out."""
+    if isinstance(tree, (float, np.ndarray)):
+        return None
     if isinstance(tree, dict):
         return (tuple(tree), *map(orders, tree.values()))
     if isinstance(tree, (list, tuple)):

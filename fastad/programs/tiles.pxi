@@ -9,7 +9,7 @@
 # guard is kept in memory, as other paths go on from there.
 
 # What is done to make a program faster, each to be switched off by a test: the answers are the same without.
-passes = {"chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True}
+passes = {"short": True, "chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True, "dead": True}
 
 cdef enum:
     TILE_BYTES = 65536      # of the values of a tile that are not in memory, together
@@ -66,42 +66,78 @@ cdef inline char* address_of(Place* place, double* v, char** data) noexcept nogi
     return <char*>&place.constant + place.offset
 
 
+cdef enum:
+    SHORT_ROW = 16          # elements along a last dimension that are read together with the dimension around it
+
+
+cdef inline void read_rows(const char* source, char* target, int64_t rows, int64_t n, cnp.npy_intp row, cnp.npy_intp step) noexcept nogil:
+    """Rows of n elements of 8 bytes side by side."""
+    cdef int64_t i, k
+    cdef int64_t* to = <int64_t*>target
+    cdef int64_t x
+    if step == 0:
+        for i in range(rows):
+            x = (<const int64_t*>(source + i * row))[0]
+            for k in range(n):
+                to[k] = x
+            to += n
+    else:
+        for i in range(rows):
+            for k in range(n):
+                to[k] = (<const int64_t*>(source + i * row + k * step))[0]
+            to += n
+
+
 cdef void read_nest(const Nest* nest, const char* source, char* target, int64_t start, int64_t n) noexcept nogil:
     """Elements start to start + n - 1 of an operand of any strides, side by side."""
     cdef cnp.npy_intp[OUTER + 1] index
-    cdef int64_t left = start, run, k
+    cdef int64_t left = start, run, rows, k
     cdef int d, last = nest.ndim - 1
+    cdef int64_t inner = nest.lengths[last]
     cdef cnp.npy_intp step = nest.strides[last]
     for d in range(last, -1, -1):
         index[d] = left % nest.lengths[d]
         left //= nest.lengths[d]
         source += index[d] * nest.strides[d]
     while n > 0:
-        run = min(n, nest.lengths[last] - index[last])
-        if step == nest.size:
-            memcpy(target, source, run * nest.size)
-        elif nest.size == 8:
-            for k in range(run):
-                (<int64_t*>target)[k] = (<const int64_t*>(source + k * step))[0]
-        elif nest.size == 4:
-            for k in range(run):
-                (<int32_t*>target)[k] = (<const int32_t*>(source + k * step))[0]
+        d = last
+        if last > 0 and nest.size == 8 and inner <= SHORT_ROW and index[last] == 0 and n >= inner:
+            d = last - 1
+            rows = min(n // inner, nest.lengths[d] - index[d])
+            run = rows * inner
+            if inner == 2:
+                read_rows(source, target, rows, 2, nest.strides[d], step)
+            elif inner == 3:
+                read_rows(source, target, rows, 3, nest.strides[d], step)
+            elif inner == 4:
+                read_rows(source, target, rows, 4, nest.strides[d], step)
+            else:
+                read_rows(source, target, rows, inner, nest.strides[d], step)
+            index[d] += rows
+            source += rows * nest.strides[d]
         else:
-            for k in range(run):
-                memcpy(target + k * nest.size, source + k * step, nest.size)
+            run = min(n, inner - index[last])
+            if step == nest.size:
+                memcpy(target, source, run * nest.size)
+            elif nest.size == 8:
+                for k in range(run):
+                    (<int64_t*>target)[k] = (<const int64_t*>(source + k * step))[0]
+            elif nest.size == 4:
+                for k in range(run):
+                    (<int32_t*>target)[k] = (<const int32_t*>(source + k * step))[0]
+            else:
+                for k in range(run):
+                    memcpy(target + k * nest.size, source + k * step, nest.size)
+            index[last] += run
+            source += run * step
         target += run * nest.size
         n -= run
-        source -= index[last] * step
-        index[last] = 0
-        d = last - 1
-        while d >= 0:
-            index[d] += 1
-            source += nest.strides[d]
-            if index[d] < nest.lengths[d]:
-                break
+        while d > 0 and index[d] == nest.lengths[d]:
             source -= index[d] * nest.strides[d]
             index[d] = 0
             d -= 1
+            index[d] += 1
+            source += nest.strides[d]
 
 
 cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
@@ -164,6 +200,7 @@ cdef class Element:
     cdef Member member          # what computes it; None for an operand
     cdef bint stored            # it lives in memory
     cdef int64_t last           # the last step that reads it
+    cdef bint loaded            # it is first brought into the tile
 
     cdef bint is_one(self, Code code) noexcept:
         """Whether it is the number 1.0 everywhere, in every replay."""
@@ -205,6 +242,11 @@ cdef int flat_form(const Kernel* kernel, int k) noexcept:
     return IN_MEMORY if flat else UNIFORM if uniform else 0
 
 
+cdef int target_of(const Kernel* kernel) noexcept:
+    """The operand that a kernel writes."""
+    return 0 if kernel.checked == add_rows or kernel.checked == add_pairs else kernel.count - 1
+
+
 cdef int64_t elements_of(const Kernel* kernel) noexcept:
     cdef int d
     cdef int64_t n = kernel.lengths[0]
@@ -225,6 +267,7 @@ cdef class Growing:
     cdef dict known          # by loop and operands: the member that computes it
     cdef set sums            # slots and storages of sums
     cdef int totals
+    cdef bint seeded         # whether its members depend on the seeds of a sweep of several: all do, or none
     cdef Py_ssize_t kernels  # how many it stands for
     cdef BoxedKernel first   # the first of them
 
@@ -240,7 +283,7 @@ cdef class Growing:
         """Whether a kernel can not join this chain; of one that is no member: can not go before it."""
         cdef const Place* place
         cdef int k, form
-        cdef int writes = 0 if kernel.checked == add_rows or kernel.checked == add_pairs else kernel.count - 1
+        cdef int writes = target_of(kernel)
         for k in range(kernel.count):
             place = &kernel.places[k]
             if place.kind == SCALAR and ~<int64_t>place.number in self.sums:
@@ -344,14 +387,16 @@ cdef class Fusion:
     cdef list entries         # by record: BoxedKernels and Growings
     cdef Growing chain        # the one that may still grow
     cdef bint chaining
+    cdef bint mixed    # there is more than short loops
     cdef Py_ssize_t home      # the record whose entry it will be
     cdef readonly set needed  # storages that are read from memory
     cdef readonly set early   # those of before the last guard
     cdef readonly set asked   # those that leave as results
+    cdef set asked_slots      # slots that do
     cdef int64_t last_guard   # place behind which no other path goes on
 
     def __cinit__(self, Code code):
-        self.code, self.needed, self.early, self.asked = code, set(), set(), set()
+        self.code, self.needed, self.early, self.asked, self.asked_slots = code, set(), set(), set(), set()
         self.entries = [[] for _ in range(code.records)]
         self.last_guard, self.chaining = -1, passes["chains"]
 
@@ -368,6 +413,10 @@ cdef class Fusion:
                 x = x.operand
             if type(x) is Operand and (<Operand>x).kind == ARRAY:
                 self.asked.add((<Operand>x).number)
+            elif type(x) is int and x >= 0:
+                self.asked_slots.add(self.code.place(x))
+            elif type(x) is Operand and (<Operand>x).kind == SCALAR:
+                self.asked_slots.add(self.code.place((<Operand>x).number))
         return 0
 
     cdef int find_last_guard(self) except -1:
@@ -393,6 +442,9 @@ cdef class Fusion:
         cdef int op, k
         cdef int32_t known = -1            # the storage read last
         self.find_last_guard()
+        if passes["dead"]:
+            drop_dead(self)
+        self.mixed = any([code.counts[k] for k in range(<int>code.records)])
         self.needed.update(self.asked)
         for i in range(c.n):
             if i == pause or (check < code.guards and code.checks[check].place <= i):
@@ -407,6 +459,8 @@ cdef class Fusion:
                     self.needed.update(numbers)
                     if i <= self.last_guard:
                         self.early.update(numbers)
+                for k in range(code.taken.many[c.a[i]]):
+                    self.pass_by(&code.taken.shorts[code.taken.first[c.a[i]] + k], i <= self.last_guard)
                 for k in range(code.counts[c.a[i]]):
                     self.offer(&code.kernels[c.a[i]][k], c.a[i])
                     if i <= self.last_guard:
@@ -442,7 +496,8 @@ cdef class Fusion:
         cdef BoxedKernel boxed
         cdef bint member = self.can_be_member(kernel)
         cdef int k
-        if self.chain is not None and ((member and elements_of(kernel) != self.chain.n) or kernel.is_guard):
+        if self.chain is not None and ((member and (elements_of(kernel) != self.chain.n or kernel.seeded != self.chain.seeded))
+                                       or kernel.is_guard):
             if kernel.is_guard or self.chain.conflicts(kernel, False) or elements_of(kernel) >= self.chain.n:
                 self.close()
             else:
@@ -452,6 +507,7 @@ cdef class Fusion:
         if member:
             if self.chain is None:
                 self.chain = Growing(self.code, elements_of(kernel))
+                self.chain.seeded = kernel.seeded
             self.chain.join(kernel)
             self.home = record
             return 0
@@ -482,50 +538,39 @@ cdef class Fusion:
     cdef bint is_needed(self, int32_t number) except -1:
         return number in self.needed or number in self.early
 
-    def lives(self):
-        """By storage in memory: the first and the last of what touches it, counted in order; inputs are there from the start."""
+    cdef set touched(self, Py_ssize_t record, bint written):
+        """The storages that the kernels of an instruction read or write, or only those that are written; of one that Python carries
+        out all.
+        """
         cdef Code code = self.code
-        cdef const CTape* c = &code.c
         cdef const Kernel* kernel
-        cdef int64_t i, pause = -1
-        cdef int j, k
-        cdef Py_ssize_t count = 0
-        cdef dict lives = {}
-        for k in range(<int>len(code.inputs)):
-            if code.leaves[k].kind == ARRAY:
-                lives[<Py_ssize_t>code.leaves[k].number] = (-1, -1)
-        # On a path of scalars there are no others.
-        for i in range(0 if code.scalars_only else c.n):
-            if code.pauses and i == code.place(code.start):
-                pause = count
-            count += 1
-            if c.opcode[i] == OP_GATHER or c.opcode[i] == OP_PUT:
-                touch(lives, c.a[i], count)
-            elif c.opcode[i] == OP_ARRAY:
-                if code.counts[c.a[i]] < 0:
-                    for number in storages_of(code.tape.records[c.a[i]]):
-                        touch(lives, number, count)
-                for j in range(code.counts[c.a[i]]):
-                    count += 1
-                    kernel = &code.kernels[c.a[i]][j]
-                    if kernel.chain == NULL:
-                        for k in range(kernel.count):
-                            if kernel.places[k].kind == ARRAY:
-                                touch(lives, kernel.places[k].number, count)
-                    else:
-                        touch_chain(lives, kernel.chain, count)
-        for number in self.asked:
-            touch(lives, number, count + 1)
-        # What is copied in may be asked for once and serve several replays.
-        for number, _ in code.refreshed:
-            lives[number] = (-1, count + 1)
-        if code.pauses:
-            # What is behind the path may run again: what it reads of the path, and its seeds, stay.
-            pause = count if pause < 0 else pause
-            for number, (first, last) in lives.items():
-                if first <= pause and (last > pause or first < 0):
-                    lives[number] = (first, count + 1)
-        return lives
+        cdef int j, k, target
+        cdef set numbers = storages_of(code.tape.records[record]) if code.counts[record] < 0 else set()
+        for j in range(code.counts[record]):
+            kernel = &code.kernels[record][j]
+            target = target_of(kernel)
+            for k in range(kernel.count if kernel.chain == NULL else 0):
+                if kernel.places[k].kind == ARRAY and (k == target or not written):
+                    numbers.add(kernel.places[k].number)
+            for k in range(kernel.chain.count if kernel.chain != NULL else 0):
+                collect_arguments(&kernel.chain.steps[k], written, numbers)
+        return numbers
+
+    cdef int pass_by(self, const Short* short, bint early) except -1:
+        """Lets a short loop go before the chain that is growing, or ends that."""
+        cdef const Spot* spot
+        cdef int k
+        for k in range(short.count):
+            spot = &short.at[k]
+            if self.chain is not None and ((spot.kind == ARRAY and self.chain.touches(spot.number, k == short.count - 1))
+                                           or (spot.kind == SCALAR and ~<int64_t>spot.number in self.chain.sums)):
+                self.close()
+            if spot.kind == ARRAY:
+                if self.mixed:
+                    self.needed.add(spot.number)
+                if early:
+                    self.early.add(<Py_ssize_t>spot.number)
+        return 0
 
     cdef int emit(self) except -1:
         """Puts kernels and chains into the Code."""
@@ -561,6 +606,7 @@ cdef class Fusion:
                             self.needed.add(kernels[code.counts[record]].places[k].number)
                 else:
                     kernels[code.counts[record]].chain = Emission(self, <Growing>entry).chain()
+                    kernels[code.counts[record]].seeded = (<Growing>entry).seeded
                     code.chains += 1
                 code.counts[record] += 1
         return 0
@@ -610,19 +656,12 @@ cdef int collect_storages(x, set numbers) except -1:
     return 0
 
 
-cdef int touch(dict lives, Py_ssize_t number, Py_ssize_t at) except -1:
-    first, last = lives.get(number, (at, at))
-    lives[number] = (first, max(last, at))
-    return 0
-
-
-cdef int touch_chain(dict lives, const Chain* chain, Py_ssize_t at) except -1:
-    cdef int j, k
-    for j in range(chain.count):
-        for k in range(chain.steps[j].count):
-            if chain.steps[j].arguments[k].kind != IN_TILE and chain.steps[j].arguments[k].place.kind == ARRAY:
-                touch(lives, chain.steps[j].arguments[k].place.number, at)
-    touch(lives, chain.buffer, at)
+cdef int collect_arguments(const Step* step, bint written, set numbers) except -1:
+    """The storages that a step of a chain reads or writes in memory, or only the one it writes."""
+    cdef int k
+    for k in range(step.count - 1 if written else 0, step.count):
+        if step.arguments[k].kind != IN_TILE and step.arguments[k].place.kind == ARRAY:
+            numbers.add(step.arguments[k].place.number)
     return 0
 
 
@@ -721,8 +760,9 @@ cdef class Emission:
         """Operands that must be read into the tile: those of other strides, and those whose memory the chain writes."""
         cdef Element element
         for element in elements:
-            if element.member is None and element not in self.loads and (element.is_nest or (
+            if element.member is None and not element.loaded and (element.is_nest or (
                     element.at.place.kind == ARRAY and element.at.kind == IN_MEMORY and element.at.place.number in self.growing.written)):
+                element.loaded = True
                 self.loads.append(element)
         return 0
 
@@ -730,26 +770,25 @@ cdef class Emission:
         """Gives every value that is not in memory a place in the tile; how many places there are."""
         cdef Member member
         cdef Element element
-        cdef list spare = [], live = []
-        cdef int64_t count = 0, at = 0
+        cdef list spare = []
+        cdef dict ending = {}          # by step: the places that are free behind it
+        cdef int64_t count = 0, at = 0, loads = len(self.loads)
         for element in [*self.loads, *[member.result for member in members]]:
             if element is not None and (element.member is None or not element.stored):
                 if spare:
                     element.at.slot = spare.pop()
                 else:
                     element.at.slot, count = count, count + 1
-                live.append(element)
+                ending.setdefault(max(element.last, at, loads), []).append(element.at.slot)
             # Behind the step: a result never lies where an operand of its own lay.
-            for element in [element for element in live if element.last <= at and at >= len(self.loads)]:
-                live.remove(element)
-                spare.append(element.at.slot)
+            spare += ending.pop(at, ())
             at += 1
         return count
 
     cdef int set_argument(self, Step* step, int k, Element element, Chain* chain) except -1:
         step.arguments[k] = element.at
         step.strides[k] = 0 if element.at.kind == UNIFORM else element.at.size
-        if element.at.kind == IN_TILE or element in self.loads:
+        if element.at.kind == IN_TILE or element.loaded:
             step.arguments[k].kind = IN_TILE
             step.arguments[k].slot = element.at.slot * bytes_between(chain)
         return 0

@@ -45,6 +45,12 @@ def expand_reduced(w, axis, keepdims, ndim):
     return np.reshape(w, tuple(1 if i in reduced else next(kept) for i in range(ndim)))
 
 
+def passes_on(operand):
+    """Whether functions called with an operand are its own affair: it is active."""
+    protocol = getattr(type(operand), "__array_function__", None)
+    return protocol is not None and protocol is not np.ndarray.__array_function__
+
+
 def scatter_add(w, indices, shape):
     """Zeros of this shape (a tuple) with every element of w added at its index into the flat result; w.shape == indices.shape.
 
@@ -52,9 +58,8 @@ def scatter_add(w, indices, shape):
     __array_function__, as NumPy's own functions do.
     """
     for operand in (w, indices):
-        protocol = getattr(type(operand), "__array_function__", None)
-        if protocol is not None and protocol is not np.ndarray.__array_function__:
-            return protocol(operand, scatter_add, (type(operand),), (w, indices, shape), {})
+        if passes_on(operand):
+            return type(operand).__array_function__(operand, scatter_add, (type(operand),), (w, indices, shape), {})
     out = np.zeros(math.prod(shape), getattr(w, "dtype", float))
     np.add.at(out, np.reshape(indices, -1), np.reshape(w, -1))
     return out.reshape(shape)

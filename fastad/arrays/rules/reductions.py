@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ...core.scalar import is_plain
+from .extremes import tie_shares
 from .helpers import expand_reduced, like, normal_axes
 from .registry import rule
 
@@ -37,7 +39,7 @@ def _count(a, axis, where, dtype):
 
 def _reciprocal(count):
     """1 / count, and 0 where that is not positive: no element takes part, or no freedom is left."""
-    if isinstance(count, (int, float)):
+    if is_plain(count, (int, float)):
         return 1.0 / count if count > 0 else 0.0
     return np.where(count > 0, 1.0 / np.where(count > 0, count, 1), 0)
 
@@ -214,6 +216,8 @@ def _shares(w, extreme, a, axis, where=_NO, initial=_NO):
 
 def _extreme(w, result, a, axis=None, out=None, keepdims=_NO, initial=_NO, where=_NO):
     w, extreme = _keeping(w, axis, keepdims, a), _keeping(result, axis, keepdims, a)
+    if initial is _NO and where is _NO:
+        return lambda: like(tie_shares(w, extreme, a, axis), a), lambda: None
 
     def start():
         count = _shares(w, extreme, a, axis, where, initial)[1]
@@ -228,8 +232,8 @@ for _function in (np.max, np.amax, np.min, np.amin, np.nanmax, np.nanmin):
 @rule(np.ptp, "a", structure="reduction")
 def _ptp(w, result, a, axis=None, out=None, keepdims=_NO):
     w = _keeping(w, axis, keepdims, a)
-    high = _shares(w, np.max(a, axis=axis, keepdims=True), a, axis)[0]
-    return like(high - _shares(w, np.min(a, axis=axis, keepdims=True), a, axis)[0], a)
+    high = tie_shares(w, np.max(a, axis=axis, keepdims=True), a, axis)
+    return like(high - tie_shares(w, np.min(a, axis=axis, keepdims=True), a, axis), a)
 
 
 def logaddexp_reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=_NO, where=True):

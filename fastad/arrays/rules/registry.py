@@ -29,11 +29,12 @@ class Rule:
                 that are asked for are computed. A list of adjoints for a sequence.
     linear      "jointly" if f(a + b) = f(a) + f(b) in all operands at once, "each" in each with the others fixed, "" otherwise
     structure   one of STRUCTURES
+    fixed       names of parameters that may be active, and by which the derivative is zero
     """
 
-    __slots__ = ("function", "operands", "vjp", "linear", "structure", "results", "_signature")
+    __slots__ = ("function", "operands", "vjp", "linear", "structure", "results", "fixed", "_signature")
 
-    def __init__(self, function, operands, vjp, linear, structure, results):
+    def __init__(self, function, operands, vjp, linear, structure, results, fixed=()):
         if structure not in STRUCTURES:
             raise ValueError(f"{function.__name__}: no such structure: {structure!r}")
         self.function = function
@@ -42,6 +43,7 @@ class Rule:
         self.linear = linear
         self.structure = structure
         self.results = results
+        self.fixed = fixed
         self._signature = None
 
     @property
@@ -59,7 +61,7 @@ class Rule:
         return bound
 
 
-def rule(function, *operands, structure, linear="", results=1):
+def rule(function, *operands, structure, linear="", results=1, fixed=()):
     """Declares the derivative of `function`: decorates its vjp. `results` is the number of its arrays ("list" if that varies).
 
     ValueError for a function that has a rule already.
@@ -67,6 +69,6 @@ def rule(function, *operands, structure, linear="", results=1):
     def declare(vjp):
         if function in RULES:
             raise ValueError(f"{function.__name__} has a rule already")
-        RULES[function] = Rule(function, operands, vjp, linear, structure, results)
+        RULES[function] = Rule(function, operands, vjp, linear, structure, results, fixed)
         return vjp
     return declare

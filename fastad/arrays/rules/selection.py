@@ -5,6 +5,7 @@ import operator
 
 import numpy as np
 
+from ...core.scalar import is_plain
 from .helpers import like, scatter_add, selection_vjp
 from .registry import rule
 
@@ -88,7 +89,7 @@ def _clip(w, result, a, a_min=np._NoValue, a_max=np._NoValue, out=None, *, min=n
 def _preferred(w, compare, x, y):
     """w where x compares as asked with y, half of it where they are equal, 0 elsewhere (NaN included)."""
     ties = np.equal(x, y)
-    if isinstance(ties, (np.ndarray, np.bool_)) and not ties.any():   # plain and without ties: half the work
+    if is_plain(ties, (np.ndarray, np.bool_)) and not ties.any():   # plain and without ties: half the work
         return np.where(compare(x, y), w, 0)
     return np.where(compare(x, y), w, np.where(ties, 0.5 * w, 0))
 

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from ...core.scalar import is_plain
 from .helpers import flat_indices, like, normal_axes, scatter_add, selection_vjp
 from .registry import rule
 from .selection import pick
@@ -149,7 +150,7 @@ class _Slices:
         low = np.maximum(np.minimum(np.floor(position), last - 1), 0)
         below = low.astype(np.intp)
         above = np.maximum(np.minimum(below + 1, last), below)
-        if isinstance(below, np.ndarray) and below.shape[0] == 1:
+        if is_plain(below, np.ndarray) and below.shape[0] == 1:
             kth = np.unique(np.concatenate([below, above], axis=1))
             ranking = np.argpartition(self.rows, kth, axis=1)
         else:

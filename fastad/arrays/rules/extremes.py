@@ -1,0 +1,45 @@
+"""The derivative of an extreme along axes: elements that tie for it share the adjoint in equal parts.
+
+With ties the elements equal to the extreme and c their number, elements get w / c (`tie_shares`), and the extreme moves by the mean
+of their tangents (`tie_means`). Each is linear, and the transpose of the other, so these two rules serve every order.
+"""
+
+import numpy as np
+
+from .helpers import like, passes_on
+from .registry import rule
+
+
+def tie_shares(w, extreme, a, axis):
+    """w in equal parts to the elements of a that are the extreme along axis, 0 to all others: an array of a's shape in w's dtype.
+
+    w and extreme have the reduced axes kept, or are numbers. No element equals an extreme of NaN.
+    """
+    for operand in (w, extreme, a):
+        if passes_on(operand):
+            return type(operand).__array_function__(operand, tie_shares, (type(operand),), (w, extreme, a, axis), {})
+    w, ties = np.asarray(w), np.equal(a, extreme)
+    return np.where(ties, w / np.maximum(np.sum(ties, axis=axis, keepdims=True, dtype=w.dtype), 1), w.dtype.type(0))
+
+
+def tie_means(t, extreme, a, axis):
+    """The mean of the elements of t at the places where a is the extreme along axis, 0 where there are none.
+
+    t has a's shape; the result has the reduced axes kept, in t's dtype.
+    """
+    for operand in (t, extreme, a):
+        if passes_on(operand):
+            return type(operand).__array_function__(operand, tie_means, (type(operand),), (t, extreme, a, axis), {})
+    t, ties = np.asarray(t), np.equal(a, extreme)
+    count = np.sum(ties, axis=axis, keepdims=True, dtype=t.dtype)
+    return np.sum(np.where(ties, t, t.dtype.type(0)), axis=axis, keepdims=True) / np.maximum(count, 1)
+
+
+@rule(tie_shares, "w", structure="reduction", linear="each", fixed=("extreme", "a"))
+def _tie_shares(v, result, w, extreme, a, axis):
+    return like(tie_means(v, extreme, a, axis), w)
+
+
+@rule(tie_means, "t", structure="reduction", linear="each", fixed=("extreme", "a"))
+def _tie_means(w, result, t, extreme, a, axis):
+    return like(tie_shares(w, extreme, a, axis), t)
