@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import fastad
-from bench import peers, timing
+from bench import peers, report, timing
 from bench.arrays import assert_same, fifty, installed, prepared, random_numbers
 from bench.figures import twin
 from bench.programs import rosenbrock, rosenbrock_gradient
@@ -117,7 +117,7 @@ def main():
     """Measures, prints and draws."""
     parser = argparse.ArgumentParser(prog="python -m bench.headline", description=__doc__)
     parser.add_argument("--out", type=Path, default=PICTURE, help="file of the picture (default: .github/headline.svg)")
-    parser.add_argument("--machine", default="this machine", help="what it was measured on, for the picture")
+    parser.add_argument("--machine", default=report.cpu_model(), help="what it was measured on, for the picture")
     options = parser.parse_args()
     panels = measured()
     for one in panels:

@@ -6,10 +6,8 @@ timed; the two sides of a ratio alternate in one run, on one thread.
 
 import functools
 import sys
-from types import SimpleNamespace
 
 import numpy as np
-from rich.console import Console
 
 import fastad
 import fastad.numpy as fnp
@@ -116,15 +114,8 @@ def run(options, console):
     """Prints the table of the figures, shorter with `options.quick`; returns whether every bound is met."""
     with peers.one_thread():
         rows = [row for figure in (FIGURES[1:2] if options.quick else FIGURES) for row in figure()]
-    met = report.print_table(console, "Products, systems, Jacobians replayed", rows)
-    console.print(report.stamp_line(), soft_wrap=True)
-    return met
-
-
-def main():
-    """Prints the table of all figures and the machine stamp; returns 0 where every bound is met, else 1."""
-    return 0 if run(SimpleNamespace(quick=False), Console()) else 1
+    return report.print_stamped(console, "Products, systems, Jacobians replayed", rows)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report.status_of(run))

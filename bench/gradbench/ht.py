@@ -27,8 +27,12 @@ def distances(theta, us, hand, nearest, points):
     theta is the pose (26): rotation and translation of the hand, four angles for each finger. A measured point belongs to the
     vertex `nearest`, or, where `us` (n, 2) is not empty, to the point of the triangle `nearest` with these coordinates.
     """
-    surface = posed(theta, hand)
-    if len(us) == 0:
+    return from_surface(posed(theta, hand), us if len(us) else None, hand, nearest, points)
+
+
+def from_surface(surface, us, hand, nearest, points):
+    """Returns the same from the model's vertices (3, v) in a pose; `us` is None where points belong to vertices."""
+    if us is None:
         return points - surface[:, nearest].T
     a, b, c = (surface[:, corner].T for corner in hand.triangles[nearest].T)
     u, v = us[:, :1], us[:, 1:]

@@ -112,12 +112,7 @@ def hand(theta, us, model, nearest, points):
         return whole @ skinned + theta[3:6, None]
 
     def distances(shift, theta):
-        surface = posed(theta)
-        if len(us) == 0:
-            return points - surface[:, nearest].T
-        a, b, c = (surface[:, corner].T for corner in model.triangles[nearest].T)
-        u, v = (us[:, k : k + 1] + shift[k] for k in range(2))
-        return points - (u * a + v * b + (1.0 - u - v) * c)
+        return ht.from_surface(posed(theta), us + shift if len(us) else None, model, nearest, points)
 
     symbols, tangents = symbols_for(np.zeros(2), theta), symbols_for(np.zeros(2), theta)
     moving = slice(0 if len(us) else 1, 2)
