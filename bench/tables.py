@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.charts import groups, label
 
-SHOWN = ("fastad", "fastad eager", "plain f", "by hand", "JAX", "PyTorch", "autograd", "CasADi")
+SHOWN = ("fastad", "fastad fast_math", "fastad eager", "plain f", "by hand", "JAX", "PyTorch", "autograd", "CasADi")
 BY_HAND = {"C": "by hand", "Python": "by hand"}
 MARKS = {"timeout": "timeout", "crashed": "fails", "wrong": "wrong", "skipped": ""}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rule_checks import case, check, check_covered, load_all_rules
 
-from fastad.arrays.rules import cumulative, extremes, reductions
+from fastad.arrays.rules import cumulative, reductions
 from fastad.arrays.rules.registry import RULES
 from fastad.arrays.rules.tracked import TRACKED
 

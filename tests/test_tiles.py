@@ -245,3 +245,92 @@ def test_loaded_programs_derive_at_the_values_of_a_run(tmp_path):
     G = fastad.load(tmp_path / "f")
     for scale in (1.0, -0.5, 3.0):
         assert_close([G.grad(scale * x), G.hvp((x * scale,), (x,))], [F.grad(scale * x), F.hvp((x * scale,), (x,))])
+
+
+def polynomial(x, t):
+    """Residuals of a polynomial whose coefficients are read one by one, as scalars."""
+    residual, power = np.sign(t), np.ones(len(t))
+    for k in range(len(x)):
+        residual = residual - x[k] * power
+        power = power * t
+    return np.sum(residual**2) / 2.0
+
+
+@pytest.mark.parametrize("n", [2, 300, 3001])
+@pytest.mark.parametrize("terms", [3, 40, 300])
+def test_many_sums_end_one_chain(n, terms):
+    t = np.linspace(-1.0, 1.0, n)
+    F = fastad.record(lambda x: polynomial(x, t))
+    for seed in range(3):
+        x = np.random.default_rng(seed).normal(size=terms)
+        value, gradient = F.value_and_grad(x)
+        expected, wanted = fastad.value_and_grad(lambda x: polynomial(x, t))(x)
+        assert_close([value, gradient], [expected, wanted], 1e-11)
+    t = np.linspace(-0.5, 1.0, n)
+    assert_close([F.grad(x)], [fastad.grad(lambda x: polynomial(x, t))(x)], 1e-11)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (40, 10), (1000, 7), (7, 4096), (2, 3, 50)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_sums_of_rows(shape, dtype, one_pass_off):
+    def f(x, y):
+        z = x * y - x
+        norms = np.sum(z * z, axis=-1)
+        shares = z / (1.0 + np.sum(np.abs(z), axis=-1, keepdims=True))
+        top = np.max(shares, axis=-1)
+        return np.sum(np.sqrt(norms + 1.0)) + np.sum(shares * shares) + np.sum(np.log(2.0 + top) * norms)
+
+    F = fastad.record(f)
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(size=shape).astype(dtype), rng.normal(size=shape[-1:]).astype(dtype)
+        scale = 1e-10 if dtype == np.float64 else 1e-4
+        value, gradient = F.value_and_grad(x, y, argnums=(0, 1))
+        expected, wanted = fastad.value_and_grad(f, (0, 1))(x, y)
+        assert_close([value], [expected], scale)
+        assert_close(gradient, wanted, scale)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [2, 127, 3000])
+def test_products_made_one_with_what_follows_change_no_bit(n, dtype):
+    def f(x, y, s):
+        return x * y + x, x - s * y, y * x - y, (x * s) * (y * y), np.sum(x * y), np.sum(y * y), np.sum(x * s), (x * y) * 1.0 - (x * y)
+
+    rng = np.random.default_rng(5)
+    x, y, s = rng.normal(size=n).astype(dtype), rng.normal(size=n).astype(dtype), 0.3
+    found = []
+    for on in (True, False):
+        passes["products"] = on
+        try:
+            F = fastad.record(f)
+            F(x, y, s)
+            found.append(F(x, y, s))
+        finally:
+            passes["products"] = True
+    for a, b, expected in zip(*found, f(x, y, s), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert_close([a], [expected], 1e-12 if dtype == np.float64 else 1e-5)
+
+
+def test_what_nothing_asks_for_is_not_computed():
+    def f(x, t):
+        return fastad.jvp(fastad.grad(lambda x: np.sum(np.max(np.sum(x * x * x, axis=1) * np.ones((50, 1)), axis=0))), (x,), (t,))[1]
+
+    F = fastad.record(f)
+    x, t = np.random.default_rng(6).normal(size=(2, 300, 4))
+    for _ in range(3):
+        assert_close([F(x, t)], [f(x, t)])
+        x = x * 1.5
+
+
+def test_large_arrays_that_only_small_ones_read():
+    def f(x):
+        y = np.sum(np.sin(x), axis=0)
+        return np.sum(np.exp(y * 0.01) * y)
+
+    F = fastad.record(f)
+    x = np.random.default_rng(7).normal(size=(2000, 3))
+    for _ in range(2):
+        assert_close([F(x), F.grad(x)], [f(x), fastad.grad(f)(x)])
+        x = x * 0.5

@@ -1,11 +1,9 @@
 """ba: bundle adjustment: errors of points seen by cameras, and their sparse Jacobian.
 
 A row of the Jacobian has an observation's camera, point and weight in it and nothing else. It is the gradient of one error of one
-observation, a program on plain numbers that is replayed for all of them; eager, all observations are computed at once, as rows of
+observation: a program on plain numbers gives both, and is replayed for all of them; eager, all observations are computed at once, as rows of
 arrays, and one sweep gives the first rows of all, another one the second rows.
 """
-
-import functools
 
 import numpy as np
 
@@ -38,13 +36,14 @@ def rotated(rotation, x):
     return np.where(turns, turned, x + np.cross(rotation, x))
 
 
-def error(camera, point, weight, feature, axis):
-    """Returns one of the two errors of one observation."""
+def two_errors(observed, feature):
+    """Returns the two errors of one observation, with its camera, point and weight in one vector (15,)."""
+    camera, point, weight = observed[:CAMERA], observed[CAMERA : CAMERA + POINT], observed[-1]
     x, y, z = turned(*camera[:3], *(point[k] - camera[3 + k] for k in range(3)))
     plane = x / z, y / z
     square = plane[0] * plane[0] + plane[1] * plane[1]
     stretch = 1.0 + camera[9] * square + camera[10] * square * square
-    return weight * (plane[axis] * stretch * camera[6] + camera[7 + axis] - feature[axis])
+    return tuple(weight * (plane[k] * stretch * camera[6] + camera[7 + k] - feature[k]) for k in range(2))
 
 
 def turned(a, b, c, x, y, z):
@@ -85,20 +84,18 @@ def jacobian(way, cameras, points, weight, feature, seen_by, seen):
     def call():
         values = np.empty(31 * count)
         rows = values[: 30 * count].reshape(count, 2, ROW)
-        for k, (by_camera, by_point, by_weight) in enumerate(halves()):
-            rows[:, k, :CAMERA] = by_camera
-            rows[:, k, CAMERA : CAMERA + POINT] = by_point
-            rows[:, k, CAMERA + POINT] = by_weight
+        for k, half in enumerate(halves()):
+            rows[:, k] = half
         values[30 * count :] = regular()[1](ones)[0]
         return starts, columns, values
 
     return call
 
 
-def by_rows(way, *observed):
-    """Returns the call for the derivatives of the first errors and of the second, one observation after the other."""
-    calls = [way.rows(functools.partial(error, axis=axis), *observed, argnums=(0, 1, 2)) for axis in range(2)]
-    return lambda: [call() for call in calls]
+def by_rows(way, camera, point, weight, feature):
+    """Returns the call for the derivatives (p, 15) of the first errors and of the second, one observation after the other."""
+    observed = np.concatenate([camera, point, weight[:, np.newaxis]], axis=1)
+    return way.rows(two_errors, observed, feature, argnums=0, what="jacobian")
 
 
 def at_once(way, camera, point, weight, feature):
@@ -108,7 +105,8 @@ def at_once(way, camera, point, weight, feature):
 
     def call():
         pull = forward()[1]
-        return [pull(seed) for seed in seeds]
+        parts = [pull(seed) for seed in seeds]
+        return [np.concatenate([by_camera, by_point, by_weight[:, np.newaxis]], axis=1) for by_camera, by_point, by_weight in parts]
 
     return call
 

@@ -65,10 +65,10 @@ class Recorded(Eager):
         program = self.taken(f, *primals)
         return lambda: program.vjp(*primals)
 
-    def rows(self, f, *batched, argnums):
-        """Returns a call without arguments that gives the gradients of f for all rows of its arguments."""
+    def rows(self, f, *batched, argnums, what="grad"):
+        """Returns a call without arguments that gives the gradients (or the Jacobians) of f for all rows of its arguments."""
         program = self.taken(f, *(x[0] if x.ndim > 1 else float(x[0]) for x in batched))
-        return lambda: program.map(*batched, what="grad", argnums=argnums)
+        return lambda: program.map(*batched, what=what, argnums=argnums)
 
 
 @dataclass(frozen=True)

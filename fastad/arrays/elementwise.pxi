@@ -224,14 +224,22 @@ cdef class Elementwise(Record):
         v = sweep.result(self.v, self.out, i) if partial.needs & NEEDS_V else None
         return product_of(w, rules_of(self.op)[k](x, y, None, None, v))
 
+    cdef object adjoint(self, Sweep sweep, int64_t i, int k, w):
+        """What the adjoint w of the result adds to that of operand k."""
+        cdef Operand operand = self.y if k else self.x
+        if partials[self.op][k].form == FORM_MINUS_ONE and (type(w) is ndarray or type(w) is ActiveArray):
+            # The sum over what was broadcast comes first: then fewer signs change.
+            return -(np.sum(w) if operand.kind == SCALAR else reduced_to(operand.layout, w))
+        return self.products(sweep, i, k, w)
+
     def reverse(self, Sweep sweep, int64_t i):
         w = sweep.take(self.out, i)
         if w is None:
             return
         if partials[self.op][0].form and sweep.wants(self.x):
-            sweep.add(self.x, self.products(sweep, i, 0, w))
+            sweep.add(self.x, self.adjoint(sweep, i, 0, w))
         if self.arity > 1 and partials[self.op][1].form and sweep.wants(self.y):
-            sweep.add(self.y, self.products(sweep, i, 1, w))
+            sweep.add(self.y, self.adjoint(sweep, i, 1, w))
 
     def tangent(self, Sweep sweep, int64_t i):
         cdef object total = None

@@ -348,19 +348,23 @@ cdef class Worker:
 
     cdef void load(self, int64_t start, int count) noexcept nogil:
         """Takes `count` points to the first lanes; the others repeat the last one."""
-        cdef const Column* column
+        cdef const int64_t* rows = self.rows
+        cdef const char* data
         cdef double* v
-        cdef int64_t k, row
+        cdef int64_t k, stride
         cdef int l
         for k in range(self.load_count):
-            column = &self.loads[k]
-            v = self.block.v + column.slot * self.block.width
-            if self.rows == NULL and column.stride == sizeof(double):
-                memcpy(v, column.data + start * sizeof(double), count * sizeof(double))
-            else:
+            data, stride = self.loads[k].data, self.loads[k].stride
+            v = self.block.v + self.loads[k].slot * self.block.width
+            if rows != NULL:
                 for l in range(count):
-                    row = self.rows[start + l] if self.rows != NULL else start + l
-                    v[l] = (<const double*>(column.data + row * column.stride))[0]
+                    v[l] = (<const double*>(data + rows[start + l] * stride))[0]
+            elif stride == sizeof(double):
+                memcpy(v, data + start * sizeof(double), count * sizeof(double))
+            else:
+                data += start * stride
+                for l in range(count):
+                    v[l] = (<const double*>(data + l * stride))[0]
             for l in range(count, self.block.width):
                 v[l] = v[count - 1]
 
@@ -371,13 +375,24 @@ cdef class Worker:
         cdef const int64_t* rows = self.rows
         cdef const double* x
         cdef char* data
-        cdef int64_t k, row, stride
+        cdef int64_t[504] to
+        cdef int64_t k, stride
         cdef int l, n = self.block.done
+        cdef bint in_order = n > 0 and lanes[n - 1] == n - 1        # all lanes up to there, for points that lie side by side
+        for l in range(n):
+            to[l] = <int64_t>places[lanes[l]]
+            if rows != NULL:
+                to[l] = rows[to[l]]
+            in_order = in_order and to[l] == to[0] + l and lanes[l] == l
         for k in range(count):
             x, data, stride = values + columns[k].slot * self.block.width, columns[k].data, columns[k].stride
-            for l in range(n):
-                row = <int64_t>places[lanes[l]]
-                (<double*>(data + (rows[row] if rows != NULL else row) * stride))[0] = x[lanes[l]]
+            if in_order:
+                data += to[0] * stride
+                for l in range(n):
+                    (<double*>(data + l * stride))[0] = x[l]
+            else:
+                for l in range(n):
+                    (<double*>(data + to[l] * stride))[0] = x[lanes[l]]
 
 
 cdef bint vectorised(const char* name, const double* x, double* result, int n) noexcept nogil:

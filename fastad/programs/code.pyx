@@ -218,6 +218,9 @@ cdef class Code:
         self.taken = Strips(self)
         self.lower()
         fusion = Fusion(self)
+        if not self.scalars_only and passes["late"] and spread is None:
+            fusion.find_last_guard()
+            postpone(self, fusion.last_guard)
         fusion.ask(self.outputs)
         if start:
             fusion.ask(beside.outputs)
@@ -619,6 +622,7 @@ include "tiles.pxi"
 include "shorts.pxi"
 include "strips.pxi"
 include "liveness.pxi"
+include "late.pxi"
 include "lives.pxi"
 
 

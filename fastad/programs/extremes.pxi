@@ -2,17 +2,19 @@
 
 cdef extern from "fastad/programs/extremes.h":
     int FASTAD_REDUCED
-    void fastad_tie_shares_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
-    void fastad_tie_shares_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_tie_parts_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_tie_parts_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_tie_means_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_tie_means_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_pick_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_pick_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
 
 
-cdef list merged_axes(Ref x, Ref y, axes):
-    """(length, stride of x, stride of y) of axes of two operands of one shape, those that are one in memory merged."""
+cdef list merged_axes(tuple shape, first, second, axes):
+    """(length, stride in the first, stride in the second operand) of axes of a shape, those that are one in memory merged."""
     cdef list merged = []
     for axis in axes:
-        n, step, other = x.shape[axis], x.strides[axis], y.strides[axis]
+        n, step, other = shape[axis], first[axis], second[axis]
         if n == 1:
             continue
         if merged and merged[len(merged) - 1][1:] == (n * step, n * other):
@@ -21,37 +23,18 @@ cdef list merged_axes(Ref x, Ref y, axes):
     return merged
 
 
-cdef int lower_tied(Lowering to, arguments, Ref out, bint means) except -1:
-    """tie_means if `means`, else tie_shares."""
+cdef int lower_ties(Lowering to, Loop loop, Ref first, Ref extreme, Ref a, tuple axes, Ref out) except -1:
+    """Adds a kernel that goes through `a`, and `first` if that is as large, along the reduced axes."""
     cdef Kernel* kernel
-    cdef Ref given, extreme, a, large
-    cdef tuple axes
     cdef int d
-    dtype = dtype_of(out)
-    if dtype is None:
-        return 0
-    refs = refs_of(to, [arguments["t" if means else "w"], arguments["extreme"], arguments["a"]], np.dtype(dtype))
-    if refs is None:
-        return 0
-    given, extreme, a = refs
-    large = given if means else out
-    if 0 in a.shape or not a.shape or large.shape != a.shape or not given.type_number == extreme.type_number == a.type_number == out.type_number:
-        return 0
-    axis = arguments["axis"]
-    ndim = len(a.shape)
-    axes = tuple(range(ndim)) if axis is None else tuple([k % ndim for k in (axis if isinstance(axis, tuple) else (axis,))])
-    kept = tuple([1 if k in axes else n for k, n in enumerate(a.shape)])
-    reduced = merged_axes(large, a, sorted(axes)) if means else merged_axes(a, out, sorted(axes))
+    cdef bint large = first.shape == a.shape
+    cdef tuple kept = tuple([1 if k in axes else n for k, n in enumerate(a.shape)])
+    reduced = merged_axes(a.shape, first.strides if large else (0,) * len(a.shape), a.strides, sorted(axes))
     if len(reduced) > FASTAD_REDUCED:
         return 0
     kernel = to.add()
-    if means:
-        kernel.loop = fastad_tie_means_double if out.itemsize == 8 else fastad_tie_means_float
-        operands = [given.first(axes), extreme, a.first(axes), out]
-    else:
-        kernel.loop = fastad_tie_shares_double if out.itemsize == 8 else fastad_tie_shares_float
-        operands = [given, extreme, a.first(axes), out.first(axes)]
-    if not to.nest(kernel, operands, kept):
+    kernel.loop = loop
+    if not to.nest(kernel, [first.first(axes) if large else first, extreme, a.first(axes), out], kept):
         return 0
     reduced = [(1, 0, 0)] * (FASTAD_REDUCED - len(reduced)) + reduced
     for d in range(FASTAD_REDUCED):
@@ -60,9 +43,40 @@ cdef int lower_tied(Lowering to, arguments, Ref out, bint means) except -1:
     return 1
 
 
-def _tie_shares(Lowering to, arguments, Ref out):
-    return lower_tied(to, arguments, out, False)
+cdef tuple tie_operands(Lowering to, name, arguments, Ref out):
+    """(first operand, extreme, array) and the reduced axes; None where there is no kernel for them."""
+    cdef Ref first, extreme, a
+    dtype, axis = dtype_of(out), arguments["axis"]
+    refs = None if dtype is None else refs_of(to, [arguments[name], arguments["extreme"], arguments["a"]], np.dtype(dtype))
+    if refs is None:
+        return None
+    first, extreme, a = refs
+    if 0 in a.shape or not a.shape or not first.type_number == extreme.type_number == a.type_number == out.type_number:
+        return None
+    ndim = len(a.shape)
+    return refs, tuple(range(ndim)) if axis is None else tuple([k % ndim for k in (axis if isinstance(axis, tuple) else (axis,))])
 
 
 def _tie_means(Lowering to, arguments, Ref out):
-    return lower_tied(to, arguments, out, True)
+    cdef Ref t, extreme, a
+    found = tie_operands(to, "t", arguments, out)
+    if found is None:
+        return 0
+    (t, extreme, a), axes = found
+    if t.shape != a.shape:
+        return 0
+    return lower_ties(to, fastad_tie_means_double if out.itemsize == 8 else fastad_tie_means_float, t, extreme, a, axes, out)
+
+
+def _tie_shares(Lowering to, arguments, Ref out):
+    """First the parts, then a choice element by element, which may join what follows."""
+    cdef Ref w, extreme, a, parts
+    found = tie_operands(to, "w", arguments, out)
+    if found is None:
+        return 0
+    (w, extreme, a), axes = found
+    parts = to.between(tuple([1 if k in axes else n for k, n in enumerate(a.shape)]), dtype_of(out))
+    w = w.like(parts.shape, w.steps_for(parts.shape), 0)
+    if not lower_ties(to, fastad_tie_parts_double if out.itemsize == 8 else fastad_tie_parts_float, w, extreme, a, axes, parts):
+        return 0
+    return to.loop(fastad_pick_double if out.itemsize == 8 else fastad_pick_float, NULL, [a, extreme, parts, out], out.shape)

@@ -34,7 +34,17 @@ cdef extern from "fastad/programs/loops.h":
     void bool_to_double "fastad_bool_to_double"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void where_8 "fastad_where_8"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void where_4 "fastad_where_4"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_multiply_add_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_multiply_add_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_mulz_add_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_mulz_add_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_multiply_less_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_multiply_less_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_less_multiply_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_less_multiply_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_fetch(const char* p, cnp.npy_intp n) noexcept nogil
     double fastad_total(const char* x, cnp.npy_intp n, cnp.npy_intp step, bint single) noexcept nogil
+    double fastad_dot(const char* x, const char* y, cnp.npy_intp n, const cnp.npy_intp* steps, bint zero, bint single) noexcept nogil
 
 cdef extern from "fastad/programs/short_loops.h":
     ctypedef struct fastad_place:
@@ -97,6 +107,7 @@ cdef struct Kernel:
     bint is_guard
     bint elementwise       # each element of the last operand comes of those of the others at the same place, or is their sum
     bint total             # it is their sum
+    bint by_rows           # it makes one number of each row of elements side by side
     bint own               # a loop of fastad's: the same results at any strides
     bint reorders          # its loops may stand in any order
     bint seeded            # it touches what depends on the seeds of a sweep of several
@@ -626,6 +637,8 @@ cdef class Lowering:
             self.count -= 1
             return 0
         kernel.lengths[1], kernel.strides[2], kernel.reorders = x.shape[last], x.strides[last], True
+        kernel.by_rows = kernel.elementwise = kernel.outer == 0 and x.strides[last] == x.itemsize and not self.checks \
+            and kernel.strides[0] == x.shape[last] * x.itemsize and kernel.strides[1] == x.itemsize and kernel.lengths[0] > 1
         return 1
 
     cdef int total(self, Ref x, Ref out) except -1:
@@ -639,6 +652,8 @@ cdef class Lowering:
 
     cdef int fold(self, function, Ref x, Ref into, tuple axes) except -1:
         cdef Ref rest
+        cdef Kernel* kernel
+        cdef Loop own
         cdef tuple done = ()
         # Axis by axis: all but the first element along this one, at the first of those that follow, at all of those before.
         for axis in axes:
@@ -648,7 +663,11 @@ cdef class Lowering:
                 if not self.ufunc(function, [target, rest, target], rest.shape, True):
                     return 0
                 # Whatever the order of the loops, those along the axis come to an element in order.
-                self.kernels[self.count - 1].reorders = True
+                kernel = &self.kernels[self.count - 1]
+                kernel.reorders = True
+                own = own_loop_for(function, [target, rest, target])
+                if own != NULL and kernel.lengths[0] >= SHORT_LOOP and kernel.strides[2] == target.itemsize:
+                    kernel.loop, kernel.data = own, NULL
             done = (*done, axis)
         return 1
 

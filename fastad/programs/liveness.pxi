@@ -64,17 +64,12 @@ cdef int drop_dead_shorts(Strips strips, int32_t record, bint early, bytearray s
     return 0
 
 
-cdef inline int written_by(const Kernel* kernel) noexcept:
-    """The operand that a kernel writes."""
-    return 0 if kernel.checked == add_rows or kernel.checked == add_pairs else kernel.count - 1
-
-
 cdef bint is_live(const Kernel* kernels, int count, bytearray slots, set storages) except -1:
     """Whether one of an instruction's kernels writes what is read later, or can fail."""
     cdef const Place* place
     cdef int k
     for k in range(count):
-        place = &kernels[k].places[written_by(&kernels[k])]
+        place = &kernels[k].places[target_of(&kernels[k])]
         if kernels[k].checked != NULL or (place.kind == SCALAR and slots[place.number]) \
                 or (place.kind == ARRAY and place.number in storages):
             return True

@@ -77,6 +77,41 @@
 FASTAD_ARITHMETIC(double)
 FASTAD_ARITHMETIC(float)
 
+/* v = EXPRESSION of a product p of x and y, and z: with the roundings of both. Two of the operands may be one number. */
+#define FASTAD_WITH(real, PRODUCT, EXPRESSION, X, Y, Z) \
+    FASTAD_INDEPENDENT \
+    for (i = 0; i < n; i++) { const real x = X, y = Y, z = Z, p = PRODUCT; ((real *)r)[i] = EXPRESSION; } \
+    return;
+
+#define FASTAD_TERNARY(name, real, PRODUCT, EXPRESSION) \
+    FASTAD_CLONES static void fastad_##name##_##real(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
+        const real *a = (const real *)args[0], *b = (const real *)args[1], *c = (const real *)args[2]; \
+        const real a0 = *a, b0 = *b; \
+        char *r = args[3]; \
+        const npy_intp n = lengths[0]; \
+        npy_intp i; \
+        (void)data; \
+        if (steps[2] == sizeof(real) && steps[3] == sizeof(real)) { \
+            if (steps[0] == sizeof(real) && steps[1] == sizeof(real)) { FASTAD_WITH(real, PRODUCT, EXPRESSION, a[i], b[i], c[i]) } \
+            if (steps[0] == sizeof(real) && steps[1] == 0) { FASTAD_WITH(real, PRODUCT, EXPRESSION, a[i], b0, c[i]) } \
+            if (steps[0] == 0 && steps[1] == sizeof(real)) { FASTAD_WITH(real, PRODUCT, EXPRESSION, a0, b[i], c[i]) } \
+        } \
+        for (i = 0; i < n; i++) { \
+            const real x = FASTAD_AT(real, args[0], i, steps[0]), y = FASTAD_AT(real, args[1], i, steps[1]); \
+            const real z = FASTAD_AT(real, args[2], i, steps[2]), p = PRODUCT; \
+            *(real *)(r + i * steps[3]) = EXPRESSION; \
+        } \
+    }
+
+#define FASTAD_PRODUCTS_AND(real) \
+    FASTAD_TERNARY(multiply_add, real, x * y, p + z) \
+    FASTAD_TERNARY(mulz_add, real, fastad_mulz_of_##real(x, y), p + z) \
+    FASTAD_TERNARY(multiply_less, real, x * y, p - z) \
+    FASTAD_TERNARY(less_multiply, real, x * y, z - p)
+
+FASTAD_PRODUCTS_AND(double)
+FASTAD_PRODUCTS_AND(float)
+
 /* Conversions, and choices by a condition of one byte, which only move bits. */
 #define FASTAD_CONVERSION(name, from, to, EXPRESSION) \
     FASTAD_CLONES static void fastad_##name(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
@@ -125,6 +160,17 @@ FASTAD_CONVERSION(bool_to_float, uint8_t, float, (float)(x != 0))
 FASTAD_CHOICE(where_8, int64_t)
 FASTAD_CHOICE(where_4, int32_t)
 
+#if defined(__GNUC__) || defined(__clang__)
+#define FASTAD_PREFETCH(p) __builtin_prefetch(p)
+#else
+#define FASTAD_PREFETCH(p) ((void)(p))
+#endif
+
+static void fastad_fetch(const char *p, npy_intp n) {
+    npy_intp i;
+    for (i = 0; i < n; i += 64) FASTAD_PREFETCH(p + i);
+}
+
 /* Sums in eight parts, which every instruction set adds up in the same order; halves of what is long, for the rounding errors' sake. */
 #define FASTAD_SUM(real) \
     FASTAD_CLONES static double fastad_short_sum_##real(const real *x, npy_intp n) { \
@@ -153,6 +199,44 @@ static double fastad_total(const char *p, npy_intp n, npy_intp step, int single)
     if (!single && step == sizeof(double)) return fastad_sum_double((const double *)p, n);
     for (i = 0; i < n; i++) total += single ? (double)FASTAD_AT(float, p, i, step) : FASTAD_AT(double, p, i, step);
     return total;
+}
+
+/* Sums of products of elements, mulz if `zero`, added up as above: bit for bit the sum of an array of these products. */
+#define FASTAD_TERMS(real, PRODUCT) \
+    for (i = 0; i + 8 <= n; i += 8) for (k = 0; k < 8; k++) { const real a = x[(i + k) * s], b = y[(i + k) * t]; parts[k] += PRODUCT; } \
+    for (; i < n; i++) { const real a = x[i * s], b = y[i * t]; rest += PRODUCT; }
+
+#define FASTAD_TERMS_AT(real, S, T) { \
+        enum { s = S, t = T }; \
+        if (zero) { FASTAD_TERMS(real, fastad_mulz_of_##real(a, b)) } \
+        else { FASTAD_TERMS(real, a * b) } \
+    }
+
+#define FASTAD_DOT(real) \
+    FASTAD_CLONES static double fastad_short_dot_##real(const real *x, const real *y, npy_intp n, int by_x, int by_y, int zero) { \
+        double parts[8] = {0, 0, 0, 0, 0, 0, 0, 0}, rest = 0; \
+        npy_intp i; \
+        int k; \
+        if (by_x && by_y) FASTAD_TERMS_AT(real, 1, 1) \
+        else if (by_x) FASTAD_TERMS_AT(real, 1, 0) \
+        else FASTAD_TERMS_AT(real, 0, 1) \
+        return (((parts[0] + parts[4]) + (parts[2] + parts[6])) + ((parts[1] + parts[5]) + (parts[3] + parts[7]))) + rest; \
+    } \
+    static double fastad_dot_##real(const real *x, const real *y, npy_intp n, int by_x, int by_y, int zero) { \
+        npy_intp half; \
+        if (n <= 1024) return fastad_short_dot_##real(x, y, n, by_x, by_y, zero); \
+        half = n / 2 / 8 * 8; \
+        return fastad_dot_##real(x, y, half, by_x, by_y, zero) \
+               + fastad_dot_##real(x + by_x * half, y + by_y * half, n - half, by_x, by_y, zero); \
+    }
+
+FASTAD_DOT(double)
+FASTAD_DOT(float)
+
+/* The sum of n products; elements lie side by side, or (strides of 0) are one number. */
+static double fastad_dot(const char *p, const char *q, npy_intp n, const npy_intp *steps, int zero, int single) {
+    if (single) return fastad_dot_float((const float *)p, (const float *)q, n, steps[0] != 0, steps[1] != 0, zero);
+    return fastad_dot_double((const double *)p, (const double *)q, n, steps[0] != 0, steps[1] != 0, zero);
 }
 
 static void fastad_total_double(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) {

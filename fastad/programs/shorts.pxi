@@ -153,7 +153,7 @@ cdef class Strips:
         cdef int64_t n = elements_of(kernel)
         cdef const Place* place
         cdef Spot* spot
-        if n > FEW or n < 1 or not kernel.elementwise or kernel.checked != NULL or kernel.chain != NULL:
+        if n > FEW or n < 1 or not kernel.elementwise or kernel.by_rows or kernel.checked != NULL or kernel.chain != NULL:
             return False
         short = self.add()
         short.n, short.count = n, kernel.count

@@ -9,17 +9,24 @@
 # guard is kept in memory, as other paths go on from there.
 
 # What is done to make a program faster, each to be switched off by a test: the answers are the same without.
-passes = {"short": True, "chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True, "dead": True}
+passes = {"short": True, "chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True, "dead": True,
+          "products": True, "late": True}
 
 cdef enum:
     TILE_BYTES = 65536      # of the values of a tile that are not in memory, together
     NARROWEST = 128         # elements of a tile, a multiple of what vector instructions take
     WIDEST = 4096
-    TOTALS = 8              # sums that a chain may end in
+    TOTALS = 256            # sums that a chain may end in
+    AT_HAND = 524288        # bytes of a tile's operands in memory that several steps read
+    STREAMS = 16            # operands in memory that the processor fetches ahead by itself
+    AHEAD = 2               # steps
 
     IN_TILE = 1             # where an argument of a step is
     IN_MEMORY = 2           # of a storage, from element to element
     UNIFORM = 3             # one number for all elements
+
+    MULTIPLIED = 1
+    MULZ = 2
 
 
 cdef struct Nest:           # how an operand of any strides is read in order
@@ -41,6 +48,8 @@ cdef struct Step:
     void* data
     int count
     int total               # which of the chain's sums it adds to, -1 for none
+    int product             # it adds up products of its operands: MULTIPLIED or MULZ
+    int64_t row             # it makes one number of each row of so many elements
     bint single             # it adds up float32
     Argument[OPERANDS] arguments
     cnp.npy_intp[OPERANDS] strides
@@ -53,6 +62,7 @@ cdef struct Chain:
     int32_t buffer          # storage of the tile's values
     int count
     int totals
+    bint fetches            # operands in memory are fetched ahead
     Step* steps
 
 
@@ -140,6 +150,13 @@ cdef void read_nest(const Nest* nest, const char* source, char* target, int64_t 
             source += nest.strides[d]
 
 
+cdef inline void fetch(const Step* step, double* v, char** data, int64_t start, int64_t m) noexcept nogil:
+    cdef int k
+    for k in range(step.count - 1):
+        if step.arguments[k].kind == IN_MEMORY and step.loop != NULL:
+            fastad_fetch(address_of(&step.arguments[k].place, v, data) + start * step.arguments[k].size, m * step.arguments[k].size)
+
+
 cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
     cdef double[TOTALS] totals
     cdef double[TOTALS] lost                # what rounding took from them (Neumaier 1974)
@@ -148,6 +165,7 @@ cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
     cdef Step* step
     cdef Argument* argument
     cdef cnp.npy_intp m
+    cdef cnp.npy_intp[2] rows
     cdef int64_t start = 0
     cdef double part, total
     cdef int j, k
@@ -157,6 +175,8 @@ cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
         m = min(chain.width, chain.n - start)
         for j in range(chain.count):
             step = &chain.steps[j]
+            if chain.fetches and j + AHEAD < chain.count:
+                fetch(&chain.steps[j + AHEAD], v, data, start, m)
             for k in range(step.count):
                 argument = &step.arguments[k]
                 if argument.kind == IN_TILE:
@@ -166,10 +186,17 @@ cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
                     if argument.kind == IN_MEMORY and step.loop != NULL:
                         args[k] += start * argument.size
             if step.total >= 0:
-                part = fastad_total(args[0], m, step.strides[0], step.single)
+                if step.product:
+                    part = fastad_dot(args[0], args[1], m, step.strides, step.product == MULZ, step.single)
+                else:
+                    part = fastad_total(args[0], m, step.strides[0], step.single)
                 total = totals[step.total] + part
                 lost[step.total] += (totals[step.total] - total) + part if fabs(totals[step.total]) >= fabs(part) else (part - total) + totals[step.total]
                 totals[step.total] = total
+            elif step.row:
+                rows[0], rows[1] = m // step.row, step.row
+                args[1] += start // step.row * step.strides[1]
+                step.loop(args, rows, step.strides, step.data)
             elif step.loop != NULL:
                 step.loop(args, &m, step.strides, step.data)
             else:
@@ -181,11 +208,12 @@ cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
             # An infinite sum has lost nothing that is a number.
             total = totals[step.total] + lost[step.total]
             total = total if total == total else totals[step.total]
-            args[1] = address_of(&step.arguments[1].place, v, data)
+            k = step.count - 1
+            args[k] = address_of(&step.arguments[k].place, v, data)
             if step.single:
-                (<float*>args[1])[0] = <float>total
+                (<float*>args[k])[0] = <float>total
             else:
-                (<double*>args[1])[0] = total
+                (<double*>args[k])[0] = total
 
 
 # ---- a chain as it is put together ----------------------------------------------------------------------------------------------
@@ -219,9 +247,11 @@ cdef class Member:
     cdef Loop loop
     cdef void* data
     cdef list sources           # Elements
-    cdef Element result         # None for a sum
-    cdef Place target           # of a sum
+    cdef Element result         # None for a sum, and for sums of rows
+    cdef Place target           # of these
     cdef bint single
+    cdef int product            # of a sum: MULTIPLIED or MULZ if it is one of products
+    cdef int64_t row            # of sums of rows: their length
 
 
 @cython.final
@@ -233,7 +263,7 @@ cdef int flat_form(const Kernel* kernel, int k) noexcept:
     """How operand k of a kernel lies: IN_MEMORY if its elements are side by side, UNIFORM if it is one, else 0."""
     cdef int d
     cdef cnp.npy_intp length = kernel.lengths[0]
-    cdef bint flat = kernel.strides[k] == kernel.sizes[k]
+    cdef bint flat = kernel.strides[k] == kernel.sizes[k] or (kernel.by_rows and k == 0)
     cdef bint uniform = kernel.strides[k] == 0
     for d in range(kernel.outer - 1, -1, -1):
         flat = flat and kernel.steps[d][k] == length * kernel.sizes[k]
@@ -249,7 +279,7 @@ cdef int target_of(const Kernel* kernel) noexcept:
 
 cdef int64_t elements_of(const Kernel* kernel) noexcept:
     cdef int d
-    cdef int64_t n = kernel.lengths[0]
+    cdef int64_t n = kernel.lengths[0] * (kernel.lengths[1] if kernel.by_rows else 1)
     for d in range(kernel.outer):
         n *= kernel.around[d]
     return n
@@ -267,6 +297,7 @@ cdef class Growing:
     cdef dict known          # by loop and operands: the member that computes it
     cdef set sums            # slots and storages of sums
     cdef int totals
+    cdef int64_t row         # the length of the rows of which it makes numbers, 0 if it does not
     cdef bint seeded         # whether its members depend on the seeds of a sweep of several: all do, or none
     cdef Py_ssize_t kernels  # how many it stands for
     cdef BoxedKernel first   # the first of them
@@ -297,13 +328,13 @@ cdef class Growing:
             form = flat_form(kernel, k)
             if place.number in self.sums:
                 return True
-            if place.number in self.written and (form != IN_MEMORY or self.written[place.number][1] != place.offset
+            if place.number in self.written and (form != IN_MEMORY or (kernel.by_rows and k == writes) or self.written[place.number][1] != place.offset
                                                  or (<Element>self.written[place.number][0]).at.size != kernel.sizes[k]):
                 return True
             if k == kernel.count - 1 and place.number in self.loaded:
-                if kernel.total or list(self.loaded[place.number]) != [(place.offset, IN_MEMORY, kernel.sizes[k])]:
+                if kernel.total or kernel.by_rows or list(self.loaded[place.number]) != [(place.offset, IN_MEMORY, kernel.sizes[k])]:
                     return True
-        return kernel.total and self.totals == TOTALS
+        return (kernel.total and self.totals == TOTALS) or (kernel.by_rows and self.row not in (0, kernel.lengths[1]))
 
     cdef Element source(self, const Kernel* kernel, int k):
         """Operand k of a kernel that joins."""
@@ -328,10 +359,10 @@ cdef class Growing:
             element.at.kind, element.at.place, element.at.size = form or IN_MEMORY, place[0], kernel.sizes[k]
             if form == 0:
                 element.is_nest = True
-                element.nest.size, element.nest.ndim = kernel.sizes[k], kernel.outer + 1
+                element.nest.size = kernel.sizes[k]
                 for d in range(kernel.outer):
-                    element.nest.lengths[d], element.nest.strides[d] = kernel.around[d], kernel.steps[d][k]
-                element.nest.lengths[kernel.outer], element.nest.strides[kernel.outer] = kernel.lengths[0], kernel.strides[k]
+                    put_dimension(&element.nest, kernel.around[d], kernel.steps[d][k])
+                put_dimension(&element.nest, kernel.lengths[0], kernel.strides[k])
         return element
 
     cdef int join(self, const Kernel* kernel) except -1:
@@ -352,6 +383,12 @@ cdef class Growing:
             self.totals += 1
             self.members.append(member)
             return 0
+        if kernel.by_rows:
+            self.row = member.row = kernel.lengths[1]
+            member.target = target[0]
+            self.sums.add(<Py_ssize_t>target.number)
+            self.members.append(member)
+            return 0
         if passes["copies"] and is_copy(kernel.loop):
             found = member.sources[0]
         elif passes["ones"] and is_product(kernel.loop):
@@ -367,6 +404,16 @@ cdef class Growing:
             self.members.append(member)
         self.written[target.number] = found, target.offset
         return 0
+
+
+cdef void put_dimension(Nest* nest, cnp.npy_intp length, cnp.npy_intp stride) noexcept:
+    """Adds an inner dimension to a nest; two that are one in memory become one."""
+    if nest.ndim and nest.strides[nest.ndim - 1] == length * stride:
+        nest.lengths[nest.ndim - 1] *= length
+        nest.strides[nest.ndim - 1] = stride
+        return
+    nest.lengths[nest.ndim], nest.strides[nest.ndim] = length, stride
+    nest.ndim += 1
 
 
 cdef bint is_copy(Loop loop) noexcept:
@@ -522,7 +569,7 @@ cdef class Fusion:
     cdef bint can_be_member(self, const Kernel* kernel) noexcept:
         cdef int k, form
         cdef int last = kernel.count - 1
-        if not self.chaining or not kernel.elementwise or elements_of(kernel) < 2:
+        if not self.chaining or not kernel.elementwise or elements_of(kernel) < 2 or (kernel.by_rows and kernel.lengths[1] > WIDEST):
             return False
         for k in range(kernel.count):
             if kernel.sizes[k] > 8:
@@ -598,7 +645,7 @@ cdef class Fusion:
                     put_long_inside(&kernels[code.counts[record]])
                 elif not self.wants(<Growing>entry):
                     continue
-                elif (<Growing>entry).kernels == 1:
+                elif (<Growing>entry).kernels == 1 and not repeats_rows(&(<Growing>entry).first.kernel):
                     kernels[code.counts[record]] = (<Growing>entry).first.kernel
                     put_long_inside(&kernels[code.counts[record]])
                     for k in range(kernels[code.counts[record]].count):
@@ -620,6 +667,16 @@ cdef class Fusion:
             if self.is_needed(number):
                 return True
         return False
+
+
+cdef bint repeats_rows(const Kernel* kernel) noexcept:
+    """Whether a kernel reads a short row again and again: in tiles its loops are longer."""
+    cdef int k
+    for k in range(kernel.count - 1):
+        if kernel.outer and kernel.lengths[0] <= SHORT_SUM and kernel.strides[k] == kernel.sizes[k] and kernel.steps[kernel.outer - 1][k] == 0 \
+                and kernel.around[kernel.outer - 1] >= SHORT_LOOP:
+            return True
+    return False
 
 
 # Instructions that give the same shapes in every replay, also where Python carries them out.
@@ -708,13 +765,14 @@ cdef class Emission:
         cdef list chosen = []
         if not passes["unwanted"]:
             return self.growing.members
-        asked = {id(element) for element, _, _ in self.moves}
+        moved = {id(element) for element, _, _ in self.moves}
+        asked = set(moved)
         for member in reversed(self.growing.members):
             if member.result is None or (<Element>member.result).stored or id(member.result) in asked:
                 asked.update([id(element) for element in member.sources])
                 chosen.append(member)
         chosen.reverse()
-        return chosen
+        return joined(chosen, moved) if passes["products"] else chosen
 
     cdef Chain* chain(self) except NULL:
         cdef Chain* chain
@@ -745,8 +803,12 @@ cdef class Emission:
             free(chain)
             raise MemoryError("no memory for a program")
         slots = self.place(members)
+        chain.fetches = self.streams(members) > STREAMS
         chain.width = max(<int64_t>NARROWEST, min(<int64_t>WIDEST, TILE_BYTES // (8 * max(slots, <int64_t>1)) // NARROWEST * NARROWEST))
+        chain.width = min(chain.width, max(<int64_t>NARROWEST, AT_HAND // (8 * self.read_again(members) + 1) // NARROWEST * NARROWEST))
         chain.width = min(chain.width, (chain.n + 7) // 8 * 8)
+        if self.growing.row and chain.width < chain.n:
+            chain.width = max(self.growing.row, chain.width // self.growing.row * self.growing.row)
         chain.buffer = self.fusion.code.tile_buffer(slots * bytes_between(chain))
         for element in self.loads:
             self.add_load(chain, element)
@@ -755,6 +817,28 @@ cdef class Emission:
         for element, number, offset in self.moves:
             self.add_move(chain, element, number, offset)
         return chain
+
+    cdef int64_t streams(self, list members) except -1:
+        """How many operands there are in memory."""
+        cdef Member member
+        cdef Element element
+        cdef set found = set()
+        for member in members:
+            for element in member.sources:
+                if element.member is None and element.at.kind == IN_MEMORY and not element.loaded:
+                    found.add(id(element))
+        return len(found)
+
+    cdef int64_t read_again(self, list members) except -1:
+        """How many operands in memory are read by more than one step."""
+        cdef Member member
+        cdef Element element
+        cdef dict counts = {}
+        for member in members:
+            for element in member.sources:
+                if element.member is None and element.at.kind == IN_MEMORY and not element.loaded:
+                    counts[id(element)] = counts.get(id(element), 0) + 1
+        return sum([count > 1 for count in counts.values()])
 
     cdef int note_loads(self, list elements) except -1:
         """Operands that must be read into the tile: those of other strides, and those whose memory the chain writes."""
@@ -815,10 +899,13 @@ cdef class Emission:
         step.loop, step.data, step.count = member.loop, member.data, <int>len(member.sources) + 1
         for k in range(step.count - 1):
             self.set_argument(step, k, member.sources[k], chain)
-        if member.result is None:
-            step.total, step.single = chain.totals, member.single
+        if member.row:
+            step.row, step.arguments[1].kind, step.arguments[1].place = member.row, UNIFORM, member.target
+            step.strides[0], step.strides[1], step.strides[2] = member.row * step.strides[0], step.strides[0], step.strides[0]
+        elif member.result is None:
+            step.total, step.single, step.product = chain.totals, member.single, member.product
             chain.totals += 1
-            step.arguments[1].kind, step.arguments[1].place = UNIFORM, member.target
+            step.arguments[step.count - 1].kind, step.arguments[step.count - 1].place = UNIFORM, member.target
         else:
             self.set_argument(step, step.count - 1, member.result, chain)
         return 0
@@ -835,8 +922,11 @@ cdef class Emission:
 
 cdef inline int64_t bytes_between(const Chain* chain) noexcept:
     """From one value of a tile to the next: a cache line more than it needs, so that they do not all fall on the same few places of the cache."""
-    return 8 * chain.width + ALIGNMENT
+    return (8 * chain.width + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT + ALIGNMENT
 
 
 cdef Loop copy_loop(int size) noexcept:
     return copy_8 if size == 8 else copy_4 if size == 4 else copy_1
+
+
+include "joined.pxi"
