@@ -8,6 +8,7 @@ from test_map import LEVEL_SCRIPT, assert_same, nearby, newton, run, stacked
 import fastad
 from fastad import math as fm
 from fastad.core import lanes, simd
+from fastad.programs import mapping
 
 
 def check(f, columns, what, argnums=None, one_by_one=False, **options):
@@ -177,6 +178,11 @@ def test_arrays_and_threads():
     assert_same(G.map(v, s, what="jacobian", threads=3), G.map(v, s, what="jacobian"), exact=True)
 
 
+def test_sweeps_that_are_too_long(monkeypatch):
+    monkeypatch.setattr(mapping, "MOST_SWEPT", 20)
+    check(rotated, columns_of(10), "jacobian", one_by_one=True)
+
+
 def test_shared_arguments():
     F, (v, s) = fastad.record(rotated), columns_of(40)
     found = F.map(v[0], s, in_axes=(None, 0), what="jacobian", argnums=(0, 1))
@@ -185,9 +191,9 @@ def test_shared_arguments():
 
 def test_every_level_gives_the_same_bits():
     levels = simd.LEVELS[:simd.LEVELS.index(simd.best_level()) + 1]
-    script = LEVEL_SCRIPT.replace("program, point = draw(seed, n=4, steps=40)", "program, point = draw(seed, n=4, steps=40, m=3)") \
-        .replace("value, gradient = fastad.record(program, fast_math=fast).map(*x, argnums=(0, 1, 2, 3))",
-                 "value, *gradient = sum(fastad.record(program, fast_math=fast).map(*x, what='jacobian', argnums=(0, 1, 2, 3)), ())")
+    script = LEVEL_SCRIPT.replace("steps=40)", "steps=40, m=3)").replace("value, gradient = ", "value, *gradient = sum(") \
+        .replace("argnums=(0, 1, 2, 3))", "what='jacobian', argnums=(0, 1, 2, 3)), ())")
+    assert script.count("jacobian") == 1
     found = [run(script, FASTAD_SIMD=level) for level in levels]
     assert [done.stdout.split()[0] for done in found] == list(levels), found[0].stderr
     assert len({tuple(done.stdout.split()[1:]) for done in found}) == 1

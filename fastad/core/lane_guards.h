@@ -17,7 +17,6 @@ typedef int64_t Mask __attribute__((vector_size(8 * FASTAD_VECTOR)));
 typedef double Anywhere __attribute__((vector_size(8 * FASTAD_VECTOR), aligned(8), may_alias));
 #define FASTAD_AT(numbers) (*(const Anywhere *)(numbers))
 #define FASTAD_SIZE(x) ((Vector)((Mask)(x) & INT64_MAX))
-#define FASTAD_EVERY(x) ((Vector){0} + (x))
 
 /* One bit for each number of a mask. */
 static inline unsigned bits_of(Mask mask) {
@@ -37,7 +36,6 @@ typedef double Vector;
 typedef int Mask;
 #define FASTAD_AT(numbers) (*(numbers))
 #define FASTAD_SIZE(x) fabs(x)
-#define FASTAD_EVERY(x) (x)
 static inline unsigned bits_of(Mask mask) { return (unsigned)mask & 1; }
 #endif
 
@@ -79,7 +77,7 @@ static void note_failed(const FastadLaneStep *step, FastadLaneBlock *block, uint
             uint64_t bits = 0; \
             for (k = 0; k < FASTAD_LANES_STEP; k += FASTAD_VECTOR) { \
                 const Vector a = FASTAD_AT(x + l + k), b = FASTAD_AT(y + l + k); \
-                bits |= (uint64_t)bits_of(first operator second) << k; \
+                bits |= (uint64_t)bits_of((Mask)(first operator second)) << k; \
             } \
             holds |= bits << (l - begin); \
         } \

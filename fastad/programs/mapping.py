@@ -24,6 +24,7 @@ from .signature import Arguments
 WHATS = ("value", "grad", "value_and_grad", "jacobian", "hessian")
 KINDS = {"value": "value", "grad": "gradient", "value_and_grad": "gradient", "jacobian": "reverse", "hessian": "elements"}
 SEVERAL = ("jacobian", "hessian")        # what takes a sweep for each of several results: on lanes only
+MOST_SWEPT = 4_000_000   # instructions of the sweeps of all results, of which each is written down
 MOST_EXITS = 1000        # guards that are looked at for ways out
 MOST_HOPS = 512          # from one path to the next, before a row is called by itself
 
@@ -226,7 +227,8 @@ class _Plan:
         if target is None or (kind == "gradient" and target is code and not code.numeric):
             return None
         if one.what in SEVERAL:
-            if not all(isinstance(x, (int, Plain)) for x in target.outputs) or self.lanes(code, target) is None:
+            if not all(isinstance(x, (int, Plain)) for x in target.outputs) or target.n * len(target.outputs) > MOST_SWEPT \
+                    or self.lanes(code, target) is None:
                 return None
             one.again |= target is not code or sum(np.size(self.arguments.leaves[k]) for k in self.differentiated) < len(code.outputs)
         return target
