@@ -8,6 +8,7 @@ from bench.charts import groups, label
 
 SHOWN = ("fastad", "fastad fast_math", "fastad eager", "plain f", "by hand", "JAX", "PyTorch", "autograd", "CasADi")
 BY_HAND = {"C": "by hand", "Python": "by hand"}
+VARIANTS = {"fastad fast_math": "with fast_math", "fastad no cse": "without common subexpressions"}
 MARKS = {"timeout": "timeout", "crashed": "fails", "wrong": "wrong", "skipped": ""}
 
 
@@ -28,6 +29,11 @@ def markdown(results):
         ours = cells.get("fastad", {"figures": {}})["figures"]
         recording = f"{ours['record'] + ours['first']:.2g} s" if "first" in ours else ""
         lines.append("| " + " | ".join([label(problem, size), *entries, recording]) + " |")
+        for tool, said in VARIANTS.items():
+            if tool in times:
+                figures = cells[tool]["figures"]
+                entries = [f"{label(problem, size)}, {said}", milliseconds(times[tool]), *[""] * (len(SHOWN) - 1)]
+                lines.append("| " + " | ".join([*entries, f"{figures['record'] + figures['first']:.2g} s"]) + " |")
     return "\n".join(lines)
 
 

@@ -39,6 +39,9 @@ def explain(error: ImportError | AttributeError) -> None:
     name, path = (error.name or "").split(".")[0], getattr(error, "path", None)
     if not text and name in ("scipy", "optree"):
         text = f"fastad needs {name}, which can not be imported ({error}): pip install {name}"
+    if not text and path is not None and path.startswith(str(_PACKAGE)) and "cannot import name" in str(error):
+        text = (f"{path} is of another version than the rest of fastad ({error}): if this is a checkout, build it again with "
+                f"{sys.executable} -m pip install -e .; else {sys.executable} -m pip install --force-reinstall fastad")
     if not text and path is not None and path.startswith(str(_PACKAGE)):
         text = (f"{path} can not be loaded ({error}): it is damaged or made for another machine than {sysconfig.get_platform()}; "
                 f"{sys.executable} -m pip install --force-reinstall fastad")

@@ -118,10 +118,25 @@ def test_built_for_another_machine(copied):
     assert "is compiled for cpython-399-riscv64-linux-gnu, not for this Python" in text
 
 
-def test_a_damaged_module(copied):
+def with_compiled(copied):
+    """Copies the compiled modules beside their sources; returns the copied package."""
     for path in PACKAGE.rglob("*"):
         if path.suffix in COMPILED:
             shutil.copy(path, copied / "fastad" / path.relative_to(PACKAGE))
+    return copied / "fastad"
+
+
+def test_compiled_modules_of_another_version(copied):
+    module = with_compiled(copied) / "math.py"
+    module.write_text(module.read_text().replace("import math as _math", "import math as _math\nfrom .core.tape import not_there", 1))
+    status, text = run("import fastad", copied)
+    assert status == 1
+    assert "is of another version than the rest of fastad (cannot import name 'not_there'" in text
+    assert "build it again with" in text
+
+
+def test_a_damaged_module(copied):
+    with_compiled(copied)
     damaged = next(path for path in (copied / "fastad" / "core").glob("tape.*") if path.suffix in COMPILED)
     damaged.write_bytes(damaged.read_bytes()[:100])
     status, text = run("import fastad", copied)
