@@ -8,7 +8,7 @@
 
 # How many seeds go through the kernels at a time, at most: from there on a call of a kernel is paid for; bytes of the largest array of
 # all seeds, which one kernel leaves in the cache for the next; bytes of all arrays of all seeds.
-seeds_at_once = {"most": 32, "array": 1 << 22, "all": 1 << 26}
+seeds_at_once = {"most": 32, "array": 1 << 20, "all": 1 << 26}
 
 
 
