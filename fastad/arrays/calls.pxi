@@ -161,7 +161,7 @@ cdef bint has_any(Sweep sweep, operand) except -1:
 cdef int add_all(Sweep sweep, operand, g) except -1:
     if type(operand) is Operand:
         if sweep.wants(operand):
-            sweep.add(operand, g)
+            sweep.add(operand, g, False)
     elif type(operand) is list or type(operand) is tuple:
         if g is not None:
             for entry, part in zip(operand, g):

@@ -237,9 +237,9 @@ cdef class Elementwise(Record):
         if w is None:
             return
         if partials[self.op][0].form and sweep.wants(self.x):
-            sweep.add(self.x, self.adjoint(sweep, i, 0, w))
+            sweep.add(self.x, self.adjoint(sweep, i, 0, w), False)
         if self.arity > 1 and partials[self.op][1].form and sweep.wants(self.y):
-            sweep.add(self.y, self.adjoint(sweep, i, 1, w))
+            sweep.add(self.y, self.adjoint(sweep, i, 1, w), False)
 
     def tangent(self, Sweep sweep, int64_t i):
         cdef object total = None
@@ -594,7 +594,7 @@ cdef class SpecialElementwise(Record):
             return
         for operand, rule in zip(self.operands, _rules_of_special(self.row)):
             if rule is not None and sweep.wants(operand):
-                sweep.add(operand, self.products(sweep, i, rule, w))
+                sweep.add(operand, self.products(sweep, i, rule, w), False)
 
     def tangent(self, Sweep sweep, int64_t i):
         total = None

@@ -86,8 +86,14 @@ def parameters_of(rule):
     return found
 
 
+# What rules ask of active arrays all the time: attributes.
+_OF_SHAPE = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}
+
+
 def call_function(function, args, kwargs):
     """A function of NumPy called with active values among its arguments; what `__array_function__` does."""
+    if function in _OF_SHAPE and len(args) == 1 and not kwargs and type(args[0]) is ActiveArray:
+        return getattr(args[0], _OF_SHAPE[function])
     composed = COMPOSED.get(function)
     if composed is not None:
         return _with_out(composed, args, dict(kwargs))

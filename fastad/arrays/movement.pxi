@@ -86,7 +86,7 @@ cdef class Assign(Record):
         w = np.positive(part[key]) if self.key is None else part[key]
         part[key] = 0.0
         lost = filled(self.lost, sweep.value)
-        sweep.add(self.x, w if lost is None else np.where(lost, 0.0, w))
+        sweep.add(self.x, w if lost is None else np.where(lost, 0.0, w), False)
 
     def tangent(self, Sweep sweep, int64_t i):
         t = sweep.get(self.x)
@@ -122,7 +122,7 @@ cdef class Total(Record):
     def reverse(self, Sweep sweep, int64_t i):
         w = sweep.take(self.out, i)
         if w is not None:
-            sweep.add(self.x, w if type(sweep) is not NumericSweep else float(w))
+            sweep.add(self.x, w if type(sweep) is not NumericSweep else float(w), False)
 
     def tangent(self, Sweep sweep, int64_t i):
         t = sweep.get(self.x)

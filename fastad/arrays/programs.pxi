@@ -45,7 +45,7 @@ cdef class ProgramCall(Record):
              for out, part in zip(self.outs, w)]
         args = [filled(a, sweep.value) for a in self.args]
         for k, part in zip(chosen, self.function.reverse(args, w, chosen, type(sweep) is RecordingSweep)):
-            sweep.add(self.args[k], part)
+            sweep.add(self.args[k], part, False)
 
     def tangent(self, Sweep sweep, int64_t i):
         chosen = self.chosen(sweep, True)

@@ -99,7 +99,7 @@ cdef class AddAt(Record):
     def reverse(self, Sweep sweep, int64_t i):
         w = sweep.get(self.target)
         if w is not None:
-            sweep.add(self.x, np.positive(w) if self.key is None else w[filled(self.key, sweep.value)])
+            sweep.add(self.x, np.positive(w) if self.key is None else w[filled(self.key, sweep.value)], False)
 
     def tangent(self, Sweep sweep, int64_t i):
         t = sweep.get(self.x)

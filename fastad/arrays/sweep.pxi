@@ -39,7 +39,7 @@ cdef class Sweep:
         """The tangent or adjoint of a storage or part of one, zeros if need be, to be written in place."""
         raise NotImplementedError
 
-    cpdef object add(self, Operand operand, w, bint owned=False):
+    cpdef object add(self, Operand operand, w, bint owned):
         """Adds to the adjoint of an operand, which may have been broadcast or converted; `owned` if nothing else refers to w."""
         raise NotImplementedError
 
@@ -149,7 +149,7 @@ cdef class NumericSweep(Sweep):
     cpdef object writable(self, Operand operand):
         return part_of(self.at(operand.number), operand)
 
-    cpdef object add(self, Operand operand, w, bint owned=False):
+    cpdef object add(self, Operand operand, w, bint owned):
         cdef ndarray part
         if w is None or operand.kind == CONSTANT:
             return
@@ -310,7 +310,12 @@ cdef class RecordingSweep(Sweep):
             # A stand-in without values.
             buffer = value
         x = active_on(self.target, buffer, <tuple>self.tape.storages[number], number, True)
-        return x if value is buffer else view_of(x, value)
+        if value is not buffer:
+            return view_of(x, value)
+        if not has_layout(value, x.layout):
+            # A stand-in for a part of the storage.
+            x.layout = layout_of(value)
+        return x
 
     cpdef object value(self, Operand operand):
         if operand.kind == CONSTANT or self.recorder.carried != NULL:
@@ -395,7 +400,7 @@ cdef class RecordingSweep(Sweep):
     cpdef object writable(self, Operand operand):
         return self.part(self.at(operand.number), operand)
 
-    cpdef object add(self, Operand operand, w, bint owned=False):
+    cpdef object add(self, Operand operand, w, bint owned):
         cdef ActiveArray part
         cdef tuple layout
         if w is None or not self.wants(operand):

@@ -137,7 +137,7 @@ cdef int seed(NumericSweep sweep, list actives, list numbers) except -1:
         if type(x) is Active:
             sweep.scalars[(<Active>x).slot] += <double>number
         elif type(x) is Operand and number is not None:
-            sweep.add(x, number)
+            sweep.add(x, number, False)
     return 0
 
 
@@ -214,7 +214,7 @@ cdef int seed_recorded(RecordingSweep sweep, list actives, list numbers) except 
     for x, number in zip(actives, numbers):
         if type(x) is Operand:
             if number is not None:
-                sweep.add(x, snapshot(number))
+                sweep.add(x, snapshot(number), False)
         elif type(x) is Active:
             sweep.recorder.set_scalar((<Active>x).slot, number, True)
     return 0
