@@ -324,6 +324,17 @@ def test_what_nothing_asks_for_is_not_computed():
         x = x * 1.5
 
 
+@pytest.mark.parametrize("shape", [(5, 5), (40, 30)])
+def test_sums_of_rows_of_one_number(shape, one_pass_off):
+    def f(p):
+        return np.mean(p**2 - np.max(p, axis=1, keepdims=True))
+
+    F = fastad.record(f)
+    for seed in range(2):
+        p, t = np.random.default_rng(seed).normal(size=(2, *shape))
+        assert_close([F.grad(p), F.hvp((p,), (t,))], [fastad.grad(f)(p), fastad.hvp(f, (p,), (t,))])
+
+
 def test_large_arrays_that_only_small_ones_read():
     def f(x):
         y = np.sum(np.sin(x), axis=0)

@@ -901,7 +901,9 @@ cdef class Emission:
             self.set_argument(step, k, member.sources[k], chain)
         if member.row:
             step.row, step.arguments[1].kind, step.arguments[1].place = member.row, UNIFORM, member.target
-            step.strides[0], step.strides[1], step.strides[2] = member.row * step.strides[0], step.strides[0], step.strides[0]
+            # Elements may be one number, the results are not.
+            step.strides[1], step.strides[2] = (<Element>member.sources[0]).at.size, step.strides[0]
+            step.strides[0] *= member.row
         elif member.result is None:
             step.total, step.single, step.product = chain.totals, member.single, member.product
             chain.totals += 1
