@@ -5,7 +5,7 @@
 # Records of the kinds there are most of are read right here, which takes a tenth of the time of looking for kernels.
 
 cdef enum:
-    FEW = 256               # elements up to which a loop is short
+    FEW = 64                # elements up to which a loop is short: tiles are as fast from there on
     POOLED = 4              # kind of a place: constants of the program, side by side
     POOLED_BYTES = 4096     # of an array that is copied there
     MOST_CALLED = 65535
