@@ -52,7 +52,7 @@ def fastad_leaves(tree):
         tree = list(tree.values())
     if isinstance(tree, (list, tuple)):
         return [leaf for part in tree for leaf in fastad_leaves(part)]
-    return [np.asarray(tree) if isinstance(tree, (float, np.floating)) else tree]
+    return [np.asarray(tree) if type(tree) in (float, np.float64, np.float32) else tree]
 
 
 def random_function(seed):

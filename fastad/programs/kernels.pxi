@@ -107,6 +107,7 @@ cdef struct Kernel:
     bint is_guard
     bint elementwise       # each element of the last operand comes of those of the others at the same place, or is their sum
     bint total             # it is their sum
+    bint two_results       # it writes the last two operands
     bint by_rows           # it makes one number of each row of elements side by side
     bint own               # a loop of fastad's: the same results at any strides
     bint reorders          # its loops may stand in any order

@@ -77,7 +77,7 @@ cdef bint asks_for(Code code, int32_t record, const uint8_t* waits, const uint8_
             place = &kernel.places[k]
             if place.kind == SCALAR and waits[place.number]:
                 return True
-            if place.kind == ARRAY and held[place.number] and (held[place.number] & 2 or k == target_of(kernel)):
+            if place.kind == ARRAY and held[place.number] and (held[place.number] & 2 or is_written(kernel, k)):
                 return True
     return False
 

@@ -85,6 +85,7 @@ cdef int lower_general(Lowering to, str name, int inputs, list operands, list co
         operands[k] = ref
         parts.append(ref.like(ref.shape[:len(ref.shape) - cores[k]], ref.strides[:len(ref.shape) - cores[k]], 0))
     kernel = to.add()
+    kernel.two_results = len(operands) == inputs + 2
     if name in NEVER_FAIL:
         kernel.loop, kernel.data = general.loop, general.data
     else:

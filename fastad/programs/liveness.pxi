@@ -67,12 +67,15 @@ cdef int drop_dead_shorts(Strips strips, int32_t record, bint early, bytearray s
 cdef bint is_live(const Kernel* kernels, int count, bytearray slots, set storages) except -1:
     """Whether one of an instruction's kernels writes what is read later, or can fail."""
     cdef const Place* place
-    cdef int k
-    for k in range(count):
-        place = &kernels[k].places[target_of(&kernels[k])]
-        if kernels[k].checked != NULL or (place.kind == SCALAR and slots[place.number]) \
-                or (place.kind == ARRAY and place.number in storages):
+    cdef int j, k
+    for j in range(count):
+        if kernels[j].checked != NULL:
             return True
+        for k in range(kernels[j].count):
+            place = &kernels[j].places[k]
+            if is_written(&kernels[j], k) and (slots[place.number] if place.kind == SCALAR
+                                               else place.kind == ARRAY and place.number in storages):
+                return True
     return False
 
 

@@ -273,8 +273,13 @@ cdef int flat_form(const Kernel* kernel, int k) noexcept:
 
 
 cdef int target_of(const Kernel* kernel) noexcept:
-    """The operand that a kernel writes."""
+    """The operand that a kernel writes, the last one it does."""
     return 0 if kernel.checked == add_rows or kernel.checked == add_pairs else kernel.count - 1
+
+
+cdef bint is_written(const Kernel* kernel, int k) noexcept:
+    """Whether a kernel writes an operand."""
+    return k == target_of(kernel) or (kernel.two_results and k == kernel.count - 2)
 
 
 cdef int64_t elements_of(const Kernel* kernel) noexcept:
@@ -322,7 +327,7 @@ cdef class Growing:
             if place.kind != ARRAY:
                 continue
             if not member:
-                if self.touches(place.number, k == writes):
+                if self.touches(place.number, is_written(kernel, k)):
                     return True
                 continue
             form = flat_form(kernel, k)
@@ -591,13 +596,12 @@ cdef class Fusion:
         """
         cdef Code code = self.code
         cdef const Kernel* kernel
-        cdef int j, k, target
+        cdef int j, k
         cdef set numbers = storages_of(code.tape.records[record]) if code.counts[record] < 0 else set()
         for j in range(code.counts[record]):
             kernel = &code.kernels[record][j]
-            target = target_of(kernel)
             for k in range(kernel.count if kernel.chain == NULL else 0):
-                if kernel.places[k].kind == ARRAY and (k == target or not written):
+                if kernel.places[k].kind == ARRAY and (not written or is_written(kernel, k)):
                     numbers.add(kernel.places[k].number)
             for k in range(kernel.chain.count if kernel.chain != NULL else 0):
                 collect_arguments(&kernel.chain.steps[k], written, numbers)
