@@ -1,5 +1,6 @@
 """The limits of the machine: a full tape, no memory left, processes that split while they record."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -7,11 +8,13 @@ import sys
 import textwrap
 import threading
 
+import numpy as np
 import pytest
 from refusals import cube, refused, still_works  # noqa: F401
 
 import fastad
 from fastad.core import scalar, tape
+from fastad.programs.code import Code
 
 
 def in_a_new_thread(function):
@@ -197,3 +200,26 @@ def test_an_active_value_made_behind_the_back():
             except TypeError:
                 print("refused")
         """).count("refused") >= 4
+
+
+@pytest.mark.parametrize("use", ["__call__", "grad", "value_and_grad", "jacobian", "hessian"])
+@pytest.mark.parametrize("f, x", [(lambda x: x * x + x, 2.0), (lambda x: (np.tanh(x) * x).sum(), np.arange(3.0))],
+                         ids=["numbers", "arrays"])
+def test_a_program_nobody_holds_is_freed_at_once(f, x, use):
+    """A program of one path is in no reference cycle: its memory does not wait for the garbage collector."""
+    def paths():
+        return sum(isinstance(x, Code) for x in gc.get_objects())
+
+    fastad.record(f)(x)
+    gc.collect()
+    before = paths()
+    gc.disable()
+    try:
+        program = fastad.record(f)
+        for _ in range(3):
+            getattr(program, use)(x)
+        assert paths() > before
+        del program
+        assert paths() == before
+    finally:
+        gc.enable()

@@ -120,6 +120,9 @@ cdef struct CodeView:       # what the interpreter reads of a Code
     const int32_t* pairs
 
 
+cdef int64_t _codes = 0        # how many have been made
+
+
 @cython.final
 cdef class Code:
     """Instructions, and what goes in and comes out.
@@ -128,6 +131,8 @@ cdef class Code:
     outputs   for each leaf of the result an int (slot), an Operand, or a Plain
     """
 
+    cdef object __weakref__
+    cdef int64_t serial                  # no two Codes have the same
     cdef readonly Tape tape
     cdef readonly list inputs
     cdef readonly list outputs
@@ -187,6 +192,9 @@ cdef class Code:
         cdef Py_ssize_t k, storages
         cdef int64_t i
         cdef int32_t scalars = 0
+        global _codes
+        _codes += 1
+        self.serial = _codes
         self.scheduled, self.second_known = [], -1
         self.tape, self.inputs, self.outputs = tape, inputs, without_copies(tape, outputs) if start else outputs
         self.n, self.records = tape.c.n, len(tape.records)
@@ -583,13 +591,16 @@ cdef class Code:
         if ws is None:
             ws = Workspace()
         schedule = None if plain else schedule_for(self)
-        if ws.code is not self or ws.schedule is not schedule:
+        if ws.serial == self.serial and ws.schedule is schedule:
+            ws.code = self
+        else:
             ws.schedule = schedule
             ws.enter(self, 0)
         return ws
 
     cdef int release(self, Workspace ws) except -1:
         ws.take_back()
+        ws.code = None     # or a program that nobody holds would stay until the garbage collector comes by
         if len(self.pool) < SPARE:
             self.pool.append(ws)
         return 0
@@ -653,7 +664,8 @@ cdef object outs_of(record):
 cdef class Workspace:
     """Values of every slot and storage during one replay."""
 
-    cdef Code code
+    cdef Code code             # None between two replays
+    cdef int64_t serial        # of the Code whose constants it holds
     cdef double* v
     cdef int64_t slots
     cdef char** data
@@ -722,7 +734,7 @@ cdef class Workspace:
         memcpy(self.v + first, code.c.v + first, (code.c.n - first) * sizeof(double))
         for seed in range(1, seeds):
             memcpy(self.v + seed * code.c.n + behind, code.c.v + behind, (code.c.n - behind) * sizeof(double))
-        self.code = code
+        self.code, self.serial = code, code.serial
         if self.schedule is not None:
             load_constants(&self.schedule.plan, <double*>self.aligned)
         return 0

@@ -181,7 +181,7 @@ class Paths:
             if code.forgotten:
                 found.forget(0)
             found.is_number, found.value_slot = code.is_number, code.value_slot
-            found.owner = (kind, differentiated, code)
+            found.owner = (kind, differentiated, weakref.ref(code))
             code.owner.derived[kind, differentiated] = found
         if several:
             found.widen(code)
@@ -244,7 +244,8 @@ class Paths:
 
     def beside(self, target, at, outcome):
         """What goes on for another outcome of a guard on a path, or on what is behind it; None if that is not known."""
-        kind, differentiated, code = target.owner if type(target.owner) is tuple else ("value", (), target)
+        kind, differentiated, path = target.owner if type(target.owner) is tuple else ("value", (), lambda: target)
+        code = path()
         other = self.sibling(code, at, outcome) if at < code.n else None
         try:
             return None if other is None or not self.is_current(other) else self.code_for(other, kind, differentiated)
