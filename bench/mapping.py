@@ -132,28 +132,21 @@ def newton():
     ]
 
 
-def both_errors(camera, point, weight, feature):
-    """Returns the two errors of one observation of bundle adjustment."""
-    return [ba.error(camera, point, weight, feature, axis) for axis in range(2)]
-
-
 def jacobians(count=2_000):
-    """Returns the rows of the Jacobians of two results by 15 numbers."""
+    """Returns the rows of the Jacobians of two results by 15 numbers: the errors of one observation of bundle adjustment."""
     rng = np.random.default_rng(3)
-    camera, point, feature = (rng.normal(size=(count, n)) for n in (11, 3, 2))
-    weight = rng.uniform(size=count)
-    camera[:, 5] -= 5.0
-    program = fastad.record(both_errors)
-    rows = [(*row[:2], float(row[2]), row[3]) for row in zip(camera, point, weight, feature)]
-    mapped = functools.partial(program.map, camera, point, weight, feature, what="jacobian", argnums=(0, 1, 2))
+    observed, feature = rng.normal(size=(count, 15)), rng.normal(size=(count, 2))
+    observed[:, 5] -= 5.0
+    program = fastad.record(ba.two_errors)
+    mapped = functools.partial(program.map, observed, feature, what="jacobian")
 
     def looped():
-        return [program.jacobian(*row, argnums=(0, 1, 2)) for row in rows]
+        return [program.jacobian(*row) for row in zip(observed, feature, strict=True)]
 
     found = mapped()
     for k, row in enumerate(looped()[:50]):
-        for i, j in itertools.product(range(2), range(3)):
-            np.testing.assert_allclose(found[i][j][k], row[i][j], rtol=1e-9, atol=1e-12)
+        for i in range(2):
+            np.testing.assert_allclose(found[i][k], row[i], rtol=1e-9, atol=1e-12)
     compared = timing.ratio(looped, mapped, rounds=3, number=(1, 5))
     return [
         Row(f"Jacobian of two results by 15 numbers at {count:,} rows, per row", 1e6 * compared.second / count, "us"),

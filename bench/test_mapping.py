@@ -22,3 +22,7 @@ def test_newton(benchmark):
     figures.track(benchmark, mapping.newton())
     a = mapping.np.array([a for a, in mapping.programs.root_inputs(mapping.POINTS)])
     benchmark(functools.partial(fastad.record(mapping.programs.root).map, a, what="value"))
+
+
+def test_jacobians(benchmark):
+    figures.track(benchmark, benchmark.pedantic(mapping.jacobians, (100,)))
