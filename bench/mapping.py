@@ -4,7 +4,6 @@ Every figure checks the map against a loop of calls before anything is timed. Th
 """
 
 import functools
-import itertools
 import multiprocessing
 import sys
 
