@@ -35,12 +35,14 @@ static FASTAD_ALWAYS_INLINE void fastad_sines(const double *x, double *result, i
         double shifted = a * 0.63661977236758134308 + shift;
         double k = shifted - shift;
         double r = ((a - k * part1) - k * part2) - k * part3;
-        double z = r * r;
-        double s = r + r * z * (-1.66666666666666324348e-01 + z * (8.33333333332248946124e-03 + z * (-1.98412698298579493134e-04
-                 + z * (2.75573137070700676789e-06 + z * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10)))));
-        double c = 1.0 - 0.5 * z + z * z * (4.16666666666666019037e-02 + z * (-1.38888888888741095749e-03
-                 + z * (2.48015872894767294178e-05 + z * (-2.75573143513906633035e-07 + z * (2.08757232129817482790e-09
-                 + z * -1.13596475577881948265e-11)))));
+        /* Pairs of terms, then pairs of pairs (Estrin): half as many steps wait for one another as by Horner's scheme. */
+        double z = r * r, z2 = z * z, z4 = z2 * z2;
+        double s = r + r * z * ((-1.66666666666666324348e-01 + z * 8.33333333332248946124e-03)
+                 + z2 * (-1.98412698298579493134e-04 + z * 2.75573137070700676789e-06)
+                 + z4 * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10));
+        double c = 1.0 - 0.5 * z + z2 * ((4.16666666666666019037e-02 + z * -1.38888888888741095749e-03)
+                 + z2 * (2.48015872894767294178e-05 + z * -2.75573143513906633035e-07)
+                 + z4 * (2.08757232129817482790e-09 + z * -1.13596475577881948265e-11));
         int64_t quadrant, odd;
         uint64_t bits, sine_bits, cosine_bits;
         memcpy(&quadrant, &shifted, 8);
