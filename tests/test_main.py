@@ -1,6 +1,7 @@
 """`python -m fastad`, and what an installation that can not work says."""
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -43,6 +44,13 @@ def test_the_kernels_asked_for_are_told():
                           env={**os.environ, "FASTAD_SIMD": "baseline"})
     best = simd.best_level()
     assert f"kernels    baseline{'' if best == 'baseline' else f', though {best} is to be had'}\n" in done.stdout
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="there is one instruction set elsewhere")
+def test_the_best_kernels_are_those_of_the_processor():
+    features = report.import_module("numpy._core._multiarray_umath").__cpu_features__
+    wide = all(features[name] for name in ("AVX512F", "AVX512DQ", "AVX512VL")) if "AVX512DQ" in features else features.get("AVX512_SKX")
+    assert simd.best_level() == ("avx512" if wide else "avx2" if features["AVX2"] else "baseline")
 
 
 @pytest.mark.parametrize("check", report.CHECKS, ids=lambda check: check.__name__)
