@@ -368,6 +368,8 @@ def test_an_interrupt_comes_soon(threads):
     x = np.linspace(0.0, 1.0, 1_000_000)
     F.map(x[:100])
     sent = []
+    # A process started in the background of a shell is born deaf to interrupts.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt():
         time.sleep(0.3)
@@ -377,8 +379,11 @@ def test_an_interrupt_comes_soon(threads):
     before = threading.active_count()
     sender = threading.Thread(target=interrupt)
     sender.start()
-    with pytest.raises(KeyboardInterrupt):
-        F.map(x, threads=threads)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            F.map(x, threads=threads)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     # 0.1 s on a machine of one's own; others may work here too.
     assert time.perf_counter() - sent[0] < 1.0
     sender.join()
