@@ -178,7 +178,7 @@ def test_what_no_seed_reaches_runs_once(monkeypatch):
     [code] = [derived for paths in program._paths.values() for code in paths.codes for (kind, _), derived in code.owner.derived.items()
               if kind == "tangent"]
     spread = code.wide.spread
-    behind = [record.out for record in code.tape.records[len(code.owner[2].tape.records):] if type(record).__name__ == "Elementwise"]
+    behind = [record.out for record in code.tape.records[len(code.owner[2]().tape.records):] if type(record).__name__ == "Elementwise"]
     assert spread.count == 2 and spread.total == 4
     assert any(out not in spread.spans for out in behind) and any(out in spread.spans for out in behind)
 
