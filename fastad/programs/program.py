@@ -246,7 +246,8 @@ class Paths:
         """What goes on for another outcome of a guard on a path, or on what is behind it; None if that is not known."""
         kind, differentiated, path = target.owner if type(target.owner) is tuple else ("value", (), lambda: target)
         code = path()
-        other = self.sibling(code, at, outcome) if at < code.n else None
+        # A path may have been dropped by another thread while what is behind it was replayed here.
+        other = self.sibling(code, at, outcome) if code is not None and at < code.n else None
         try:
             return None if other is None or not self.is_current(other) else self.code_for(other, kind, differentiated)
         except _RunEagerly:
