@@ -80,8 +80,10 @@ cdef enum:
     ALIGNMENT = 64
     LARGE = 4096           # bytes of an array from which on it is worth more than a copy to go without
     SHORT = 2000           # instructions
-    WINDOW = 256           # instructions after which guards are looked at, while the values are at hand
+    WINDOW = 256           # instructions after which guards are looked at, while the values are at hand: at most
+    FIRST_WINDOW = 16      # and at first, as what is carried out behind a guard that does not hold was for nothing
     SPARE = 4              # workspaces that are kept for the next calls
+    FEW_GUARDS = 4         # that are looked at one by one
     MOST_BY_LANES = 1 << 21      # instructions, each of which takes 64 bytes for the seeds of a sweep
 
 
@@ -173,7 +175,7 @@ cdef class Code:
     cdef list fixed                      # (number, array): storages that are an array
     cdef list given                      # (number, layout): large results, written right where they leave
     cdef list refreshed                  # (number, array): copied in at the start of each replay
-    cdef readonly list pool              # workspaces that no call uses, shared with the paths beside it and what is behind them
+    cdef readonly Pool pool              # workspaces that no call uses, shared with the paths beside it and what is behind them
     cdef readonly dict others            # by guard: the Code that goes on with the other outcome of a yes-or-no decision
     cdef readonly bint forgotten         # the tape has no values of arrays: derivatives are recorded at those of another run
     cdef readonly bint scalars_only      # no array instruction: numeric sweeps serve for derivatives
@@ -200,7 +202,7 @@ cdef class Code:
         self.n, self.records = tape.c.n, len(tape.records)
         self.callbacks, self.kept, self.live, self.fixed, self.refreshed = [], [], [], [], []
         self.extra, self.given = [], []
-        self.pool, self.others = [] if beside is None else beside.pool, {}
+        self.pool, self.others = Pool() if beside is None else beside.pool, {}
         self.leaves = <Leaf*>calloc(max(len(inputs), 1), sizeof(Leaf))
         self.kernels = <Kernel**>calloc(max(len(tape.records), 1), sizeof(Kernel*))
         self.counts = <int32_t*>calloc(max(len(tape.records), 1), sizeof(int32_t))
@@ -292,7 +294,7 @@ cdef class Code:
         """Divides what is replayed into windows."""
         cdef CTape* c = &self.c
         cdef Window* w
-        cdef int64_t i, start = 0, count = 2
+        cdef int64_t i, length, start = 0, count = 2
         cdef int64_t pause = self.place(self.start)
         cdef int32_t check = 0
         cdef bint stops
@@ -300,14 +302,15 @@ cdef class Code:
         if not plain:
             for i in range(c.n):
                 count += self.stops(i)
-        self.windows = <Window*>calloc(count + c.n // WINDOW + 1, sizeof(Window))
+        self.windows = <Window*>calloc(count + c.n // WINDOW + FIRST_WINDOW, sizeof(Window))
         if self.windows == NULL:
             raise MemoryError(f"no memory for a program of {self.n} instructions")
         i = -1
         while i < c.n:
-            i = min(start + WINDOW, c.n) if plain else i + 1
+            length = max(<int64_t>FIRST_WINDOW, min(<int64_t>WINDOW, start // 2))
+            i = min(start + length, c.n) if plain else i + 1
             stops = not plain and i < c.n and self.stops(i)
-            if not plain and not stops and i < c.n and i - start < WINDOW and (i != pause or i == 0):
+            if not plain and not stops and i < c.n and i - start < length and (i != pause or i == 0):
                 continue
             w = &self.windows[self.window_count]
             w.end, w.stops, w.first = i, stops, check
@@ -582,14 +585,7 @@ cdef class Code:
 
     cdef Workspace workspace(self, bint plain=False):
         """A workspace for one replay, by the schedule if there is one and not `plain`."""
-        cdef Workspace ws = None
-        if self.pool:
-            try:
-                ws = <Workspace>self.pool.pop()
-            except IndexError:
-                pass           # another thread took it
-        if ws is None:
-            ws = Workspace()
+        cdef Workspace ws = self.pool.take()
         schedule = None if plain else schedule_for(self)
         if ws.serial == self.serial and ws.schedule is schedule:
             ws.code = self
@@ -601,8 +597,7 @@ cdef class Code:
     cdef int release(self, Workspace ws) except -1:
         ws.take_back()
         ws.code = None     # or a program that nobody holds would stay until the garbage collector comes by
-        if len(self.pool) < SPARE:
-            self.pool.append(ws)
+        self.pool.put(ws)
         return 0
 
 
@@ -725,8 +720,9 @@ cdef class Workspace:
             self.data[k] = self.aligned + max(code.offsets[k], <int64_t>0)
         for number, array in code.fixed:
             self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
-        for number, array in self.lent.items():
-            self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
+        if self.lent:
+            for number, array in self.lent.items():
+                self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(<ndarray>array)
         self.data[storages], self.data[storages + 1], self.data[storages + 2] = self.aligned, <char*>self.v, code.constants
         if first and (code.given or self.given):
             self.make_results(code)
@@ -865,6 +861,34 @@ cdef class Workspace:
         return 0
 
 
+@cython.final
+cdef class Pool:
+    """Workspaces that no call uses."""
+
+    cdef object spare          # the one taken next, or None
+    cdef list more
+
+    def __cinit__(self):
+        self.more = []
+
+    def __len__(self):
+        return (self.spare is not None) + len(self.more)
+
+    cdef Workspace take(self):
+        cdef object ws = self.spare
+        if ws is not None:
+            self.spare = None
+            return <Workspace>ws
+        return <Workspace>self.more.pop() if self.more else Workspace()
+
+    cdef int put(self, Workspace ws) except -1:
+        if self.spare is None:
+            self.spare = ws
+        elif len(self.more) < SPARE - 1:
+            self.more.append(ws)
+        return 0
+
+
 # ---- the interpreter -----------------------------------------------------------------------------------------------------------
 
 cdef inline bint same(double x, double y) noexcept nogil:
@@ -940,7 +964,7 @@ cdef bint all_hold(const CodeView* code, const Window* w, const double* v) noexc
 
 cdef bint checked(const CodeView* code, const Window* w, const double* v, Position* at) noexcept nogil:
     """Whether the guards of a window hold from number at.check on; goes on to the next window's or the first that does not."""
-    if at.check != w.first or not all_hold(code, w, v):
+    if at.check != w.first or w.last - w.first <= FEW_GUARDS or not all_hold(code, w, v):
         while at.check < w.last:
             if not holds(code, at.check, v):
                 return False

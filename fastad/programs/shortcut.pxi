@@ -23,7 +23,7 @@ cdef class Shortcut:
     """
 
     cdef readonly object paths
-    cdef list entries              # of what the function has captured
+    cdef list captured             # names, attributes and items that the function read, and what they were
     cdef readonly Code code        # the path
     cdef Code target               # the path with what comes behind it
     cdef tuple layouts             # of each argument: float, (shape, dtype) of an array, or a Node
@@ -39,7 +39,7 @@ cdef class Shortcut:
         self.paths, self.code, self.target = paths, code, target
         self.gradient, self.with_value = kind != "value", kind == "value_and_grad"
         self.chosen, self.inputs, self.counts = chosen, list(inputs), paths.counts
-        self.entries, self.contents = paths.captures.entries, paths.captures.contents
+        self.captured, self.contents = [Captured(*entry) for entry in paths.captures.entries], paths.captures.contents
         self.version = self.contents.version
         left = [(<Operand>x).layout if type(x) is Operand else float for x in code.inputs]
         self.layouts = tuple([layout_like(arg, left) for arg in args])
@@ -47,33 +47,15 @@ cdef class Shortcut:
     def __call__(self, tuple args):
         cdef Code target = self.target
         cdef Workspace ws
-        cdef Leaf* leaf
-        cdef Py_ssize_t k
         cdef Position at
         cdef object x, other
         cdef bint numeric              # the gradient is a numeric sweep over the path itself
-        cdef list leaves = []
         if len(args) != len(self.layouts) or current_tape().epoch != 0 or watching or not self.counts.valid:
             return NotImplemented
-        for k in range(len(args)):
-            if not matches(self.layouts[k], args[k], leaves):
-                return NotImplemented
-        if not same_captures(self.entries) or (target.live and not target.live_arrays()):
-            return NotImplemented
-        if self.version != self.contents.version or not self.contents.unchanged():
-            return NotImplemented
         ws = target.workspace()
-        if target.given:
-            ws.make_results(target)
-        for k in range(len(leaves)):
-            x = leaves[k]
-            leaf = &target.leaves[k]
-            if leaf.kind == SCALAR:
-                ws.v[leaf.number] = PyFloat_AS_DOUBLE(x)
-            elif PyArray_NBYTES(<ndarray>x) >= LARGE and target.lends and ws.schedule is None:
-                ws.lend(leaf.number, <ndarray>x)
-            else:
-                memcpy(ws.data[leaf.number], PyArray_DATA(<ndarray>x), PyArray_NBYTES(<ndarray>x))
+        if not self.applies(ws, args):
+            target.release(ws)
+            return NotImplemented
         if target.refreshed:
             ws.refresh()
         at = Position(0, 0, 0)
@@ -97,14 +79,28 @@ cdef class Shortcut:
         self.counts.replays += 1
         self.counts.in_a_row = 0
         if not self.gradient:
-            x = leaf_value(ws, target.outputs[0])
+            x = ws.v[target.place(target.value_slot)] if target.value_slot >= 0 else leaf_value(ws, target.outputs[0])
         else:
-            leaves = self.swept(ws) if numeric else [leaf_value(ws, x) for x in target.outputs]
-            x = self.derivatives(leaves)
+            x = self.derivatives(self.swept(ws) if numeric else [leaf_value(ws, x) for x in target.outputs])
         if self.with_value:
             x = (ws.v[target.place(target.value_slot)], x)
         target.release(ws)
         return x
+
+    cdef bint applies(self, Workspace ws, tuple args) except -1:
+        """Whether arguments, which are put into the workspace, and what was captured are like the last time."""
+        cdef Py_ssize_t k, leaves = 0
+        if self.target.given:
+            ws.make_results(self.target)
+        for k in range(len(args)):
+            if not put_leaves(self.layouts[k], args[k], self.target, ws, &leaves):
+                return False
+        for x in self.captured:
+            if not (<Captured>x).is_same():
+                return False
+        if self.target.live and not self.target.live_arrays():
+            return False
+        return self.version == self.contents.version and self.contents.unchanged()
 
     cpdef bint is_current(self):
         """Whether its path is known to be right for captured arrays as they were last looked at."""
@@ -158,9 +154,10 @@ cdef object layout_like(x, list left):
     return node
 
 
-cdef bint matches(layout, x, list leaves) except -1:
-    """Whether an argument has a layout; its leaves are appended to `leaves`."""
+cdef bint put_leaves(layout, x, Code code, Workspace ws, Py_ssize_t* count) except -1:
+    """Puts the leaves of an argument, from number `count` on, into the workspace; False where it has not this layout."""
     cdef Node node
+    cdef Leaf* leaf
     cdef PyObject* entry
     cdef Py_ssize_t k
     if type(layout) is Node:
@@ -169,19 +166,25 @@ cdef bint matches(layout, x, list leaves) except -1:
             return False
         for k in range(len(node.children)):
             if node.keys is None:
-                if not matches(node.children[k], x[k], leaves):
+                if not put_leaves(node.children[k], x[k], code, ws, count):
                     return False
             else:
                 entry = PyDict_GetItem(x, node.keys[k])
-                if entry == NULL or not matches(node.children[k], <object>entry, leaves):
+                if entry == NULL or not put_leaves(node.children[k], <object>entry, code, ws, count):
                     return False
         return True
+    leaf = &code.leaves[count[0]]
+    count[0] += 1
     if layout is float:
         if not PyFloat_CheckExact(x):
             return False
+        ws.v[leaf.number] = PyFloat_AS_DOUBLE(x)
     elif not is_like(x, <tuple>layout):
         return False
-    leaves.append(x)
+    elif PyArray_NBYTES(<ndarray>x) >= LARGE and code.lends and ws.schedule is None:
+        ws.lend(leaf.number, <ndarray>x)
+    else:
+        memcpy(ws.data[leaf.number], PyArray_DATA(<ndarray>x), PyArray_NBYTES(<ndarray>x))
     return True
 
 
@@ -229,36 +232,47 @@ cdef extern from "Python.h":
     PyObject* PyFunction_GetCode(object f)
 
 
-cdef bint same_captures(list entries) except -1:
-    """Whether what was captured is still the same objects; entries are (container, key, value)."""
-    cdef tuple entry
-    cdef PyObject* now
-    for entry in entries:
-        container = entry[0]
-        if PyFunction_Check(container):
-            now = PyFunction_GetDefaults(container) if entry[1] == "__defaults__" else \
-                PyFunction_GetKwDefaults(container) if entry[1] == "__kwdefaults__" else PyFunction_GetCode(container)
-            if now != <PyObject*>entry[2] and not (now == NULL and entry[2] is None):
-                return False
-            continue
-        if type(container) is dict:
-            key = entry[1]
-            now = PyDict_GetItem(container, key if type(key) is not tuple else (<tuple>key)[1])
-            if now != <PyObject*>entry[2]:
-                return False
-        elif type(entry[1]) is str:
-            try:
-                if getattr(container, entry[1]) is not entry[2]:
-                    return False
-            except (AttributeError, ValueError):
-                return False
-        else:
-            try:
-                if container[(<tuple>entry[1])[1]] is not entry[2]:
-                    return False
-            except (LookupError, TypeError):
-                return False
-    return True
+cdef enum Whereabouts:
+    IN_DICT = 0
+    DEFAULTS = 1           # of a function
+    KEYWORD_DEFAULTS = 2
+    FUNCTION_CODE = 3
+    ATTRIBUTE = 4
+    ITEM = 5
+
+
+_OF_FUNCTIONS = {"__defaults__": DEFAULTS, "__kwdefaults__": KEYWORD_DEFAULTS, "__code__": FUNCTION_CODE}
+
+
+@cython.final
+cdef class Captured:
+    """A name, attribute or item that a function read, and what it was."""
+
+    cdef Whereabouts place
+    cdef object container
+    cdef object key
+    cdef object value
+
+    def __cinit__(self, container, key, value):
+        self.container, self.key, self.value = container, key if type(key) is not tuple else key[1], value
+        self.place = IN_DICT if type(container) is dict else ITEM if type(key) is tuple else ATTRIBUTE
+        if PyFunction_Check(container) and key in _OF_FUNCTIONS:
+            self.place = _OF_FUNCTIONS[key]
+
+    cdef bint is_same(self) except -1:
+        """Whether it still is that object."""
+        cdef PyObject* now
+        if self.place == IN_DICT:
+            return PyDict_GetItem(self.container, self.key) == <PyObject*>self.value
+        if self.place == FUNCTION_CODE:
+            return PyFunction_GetCode(self.container) == <PyObject*>self.value
+        if self.place == DEFAULTS or self.place == KEYWORD_DEFAULTS:
+            now = PyFunction_GetDefaults(self.container) if self.place == DEFAULTS else PyFunction_GetKwDefaults(self.container)
+            return now == <PyObject*>self.value or (now == NULL and self.value is None)
+        try:
+            return (getattr(self.container, self.key) if self.place == ATTRIBUTE else self.container[self.key]) is self.value
+        except (AttributeError, ValueError, LookupError, TypeError):
+            return False
 
 
 cdef class Replayed:
