@@ -1174,20 +1174,23 @@ cdef class Sweep:
 
     def __cinit__(self, Workspace ws):
         cdef Code code = ws.code
+        cdef list storages = code.tape.storages
+        cdef tuple layout
         cdef ndarray array
+        cdef Py_ssize_t k
         complete(ws)
         self.t = code.c
         self.t.v = ws.v
         self.w = zeros(max(code.c.n, <int64_t>1))
         self.arrays = []
-        self.data = <double**>calloc(max(len(code.tape.storages), 1), sizeof(double*))
-        if self.data == NULL:
+        self.data = <double**>calloc(len(storages), sizeof(double*)) if storages else NULL
+        if self.data == NULL and storages:
             raise MemoryError("no memory for a sweep")
-        for number, layout in enumerate(code.tape.storages):
-            array = None
-            if (<cnp.dtype>(<tuple>layout)[1]).num == NPY_DOUBLE:
-                array = empty(<tuple>layout)
-                self.data[<Py_ssize_t>number] = <double*>PyArray_DATA(array)
+        for k in range(len(storages)):
+            array, layout = None, <tuple>storages[k]
+            if (<cnp.dtype>layout[1]).num == NPY_DOUBLE:
+                array = empty(layout)
+                self.data[k] = <double*>PyArray_DATA(array)
                 memset(PyArray_DATA(array), 0, PyArray_NBYTES(array))
             self.arrays.append(array)
 

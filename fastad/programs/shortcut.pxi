@@ -115,9 +115,11 @@ cdef class Shortcut:
         sweep = Sweep(ws)
         i = sweep.t.n
         sweep.w[ws.code.place(ws.code.value_slot)] = 1.0
-        with nogil:
-            while i > 0:
-                i = reverse_sweep(&sweep.t, sweep.w, 0, i, sweep.data)
+        if ws.code.short:
+            back_to_inputs(sweep, i)
+        else:
+            with nogil:
+                back_to_inputs(sweep, i)
         return sweep.collect(ws.code, self.inputs)
 
     cdef object derivatives(self, list leaves):
@@ -127,10 +129,17 @@ cdef class Shortcut:
             return built(self.layouts[self.chosen], leaves)
         trees = []
         for k in <tuple>self.chosen:
-            count = leaf_count(self.layouts[k])
-            trees.append(built(self.layouts[k], leaves[start:start + count]))
+            layout = self.layouts[k]
+            count = leaf_count(layout)
+            trees.append(leaves[start] if type(layout) is not Node else built_from(<Node>layout, iter(leaves[start:start + count])))
             start += count
         return tuple(trees)
+
+
+cdef void back_to_inputs(Sweep sweep, int64_t i) noexcept nogil:
+    """Adjoints, from instruction i down to the first."""
+    while i > 0:
+        i = reverse_sweep(&sweep.t, sweep.w, 0, i, sweep.data)
 
 
 @cython.final
