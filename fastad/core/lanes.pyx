@@ -16,6 +16,8 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy
 
+import numpy as np
+
 from fastad.core.generated.opcodes cimport *
 from fastad.core.scalar cimport Special, rounded, special_operands, special_row
 from fastad.core.simd cimport AVX2, AVX512, BASELINE, current_level
@@ -179,6 +181,12 @@ cdef Column column_of(const Port* port, list inputs) except *:
     return Column(port.slot, <char*><size_t>address + 8 * port.element, stride)
 
 
+cdef struct Loss:              # a point that failed at a guard
+    int64_t place              # among the points
+    int64_t guard
+    double found               # the number that left, if it is a guard of such
+
+
 @cython.final
 cdef class Worker:
     """A workspace for blocks of points; one per thread."""
@@ -196,9 +204,8 @@ cdef class Worker:
     cdef const int32_t* alive
     cdef const int8_t* alive_count
     cdef const int64_t* rows
-    cdef int32_t* failed
-    cdef double* found
-    cdef readonly int64_t lost          # how many points have failed at a guard
+    cdef Loss* losses
+    cdef int64_t lost, room             # how many points have failed at a guard, and how many there is room for
 
     def __cinit__(self, Points points, int width=0):
         cdef Lanes lanes = points.lanes
@@ -222,6 +229,7 @@ cdef class Worker:
 
     def __dealloc__(self):
         free(self.memory)
+        free(self.losses)
 
     cdef void fill(self, Lanes lanes) noexcept:
         """Sets what stays: constants and what is the same for all points."""
@@ -238,18 +246,30 @@ cdef class Worker:
         """Makes `run` in another thread raise KeyboardInterrupt when it next looks."""
         self.points.stopping = True
 
-    def run(self, size_t rows, int64_t start, int64_t stop, size_t failed, size_t found):
-        """Runs the points numbered rows[start] to rows[stop - 1] (with rows 0: start to stop - 1).
-
-        For those that fail at a guard `failed` (int32) gets the number of the first one, and `found` (float64) the number that left,
-        if it is a guard of such. For the others the results are written.
+    def run(self, size_t rows, int64_t start, int64_t stop):
+        """Runs the points numbered rows[start] to rows[stop - 1] (with rows 0: start to stop - 1), and returns how many have failed at
+        a guard. The results of the others are written.
         """
-        cdef int64_t at = start
-        self.rows, self.failed, self.found = <const int64_t*>rows, <int32_t*>failed, <double*>found
+        cdef int64_t at = start, before = self.lost
+        self.rows = <const int64_t*>rows
         with nogil:
             while at < stop:
                 self.one_block(at, stop)
                 at += self.block.width
+        return self.lost - before
+
+    def failures(self):
+        """Of the points that have failed at a guard, in no order: their places among the points, the numbers of the first guards they
+        failed at, and the numbers that left there, if these are guards of such.
+        """
+        cdef int64_t[::1] places, guards
+        cdef double[::1] found
+        cdef int64_t k
+        arrays = np.empty(self.lost, np.int64), np.empty(self.lost, np.int64), np.empty(self.lost)
+        places, guards, found = arrays
+        for k in range(self.lost):
+            places[k], guards[k], found[k] = self.losses[k].place, self.losses[k].guard, self.losses[k].found
+        return arrays
 
     cdef int one_block(self, int64_t start, int64_t stop) except -1 nogil:
         cdef int count = <int>min(<int64_t>self.block.width, stop - start)
@@ -291,7 +311,7 @@ cdef class Worker:
             return 0
         return min(self.block.lanes * 2 // 3, self.block.lanes - FASTAD_LANES_STEP)
 
-    cdef void move_together(self, int32_t guard, int64_t steps) noexcept nogil:
+    cdef int move_together(self, int32_t guard, int64_t steps) except -1 nogil:
         """Moves the points that are left behind a guard to the first lanes, if that pays in the `steps` to come."""
         cdef int count = self.alive_count[guard]
         if steps < 4 * (count + 2):
@@ -302,6 +322,7 @@ cdef class Worker:
             self.conclude()
             kernels.move_together(&self.block, &self.alive[FASTAD_MOST_MOVED * guard], count)
             self.block.enough = self.few_enough()
+        return 0
 
     cdef void list_done(self) noexcept nogil:
         """Adds the points that no guard has failed at to those that have their results."""
@@ -311,16 +332,26 @@ cdef class Worker:
                 self.block.done_lanes[self.block.done] = l
                 self.block.done += 1
 
-    cdef void conclude(self) noexcept nogil:
+    cdef int conclude(self) except -1 nogil:
         """Writes down the results of points that have them, and which guards others have failed at."""
-        cdef int64_t place
         cdef int k, l
+        if self.lost + self.block.lost > self.room:
+            self.make_room()
         for k in range(self.block.lost):
             l = self.block.lost_lanes[k]
-            place = <int64_t>self.block.place[l]
-            self.failed[place], self.found[place] = <int32_t>self.block.failed[l], self.block.found[l]
+            self.losses[self.lost + k] = Loss(<int64_t>self.block.place[l], <int64_t>self.block.failed[l], self.block.found[l])
         self.lost += self.block.lost
         self.store(self.results, self.result_count, self.block.v)
+        return 0
+
+    cdef int make_room(self) except -1 nogil:
+        """Makes room for another block of points that fail."""
+        cdef int64_t room = self.room + self.room // 2 + FASTAD_MAX_LANES
+        cdef Loss* losses = <Loss*>realloc(self.losses, room * sizeof(Loss))
+        if losses == NULL:
+            raise MemoryError(f"no memory for {room} rows that leave a path")
+        self.losses, self.room = losses, room
+        return 0
 
     cdef int reverse(self, const LaneSweep* sweep) except -1 nogil:
         """Derivatives of one result. Products are plain at first: where zero had to win over infinity or NaN, a derivative is NaN."""

@@ -9,6 +9,7 @@ Paths of scalars run on lanes (core/lanes), others row after row without the GIL
 """
 
 import functools
+import itertools
 
 import numpy as np
 
@@ -198,22 +199,19 @@ class _Plan:
         if target is None:
             return None
         self.make_room(code, int(rows[0]))
-        failed, found = np.full(len(rows), -1, np.int32), np.empty(len(rows))
         # All rows, which nothing has put into another order, need no list of their numbers.
         numbers = None if len(rows) == one.batch.count else np.ascontiguousarray(rows, np.int64)
         outputs, constants = self.outputs(code, target)
         make, width = self.workers(code, target, outputs)
-        workers = spread(make, len(rows), numbers, failed, found, one.threads, one.bar, width)
-        is_lanes = width > 1
-        done = len(rows) - sum(worker.lost if is_lanes else len(worker.missed) for worker in workers)
+        workers = spread(make, len(rows), numbers, one.threads, one.bar, width)
+        groups, lost = self.left_at_guards(code, workers) if width > 1 else self.left(workers)
+        done = len(rows) - len(lost)
         self.paths.counts.replays += done
         if done:
             self.paths.counts.in_a_row, self.paths.last = 0, code
             for place, value in constants:
-                one.results.arrays[place][chosen(rows, np.flatnonzero(failed < 0))] = value
-        if done == len(rows):
-            return []
-        return self.left_at_guards(code, rows, failed, found) if is_lanes else self.left(rows, workers)
+                one.results.arrays[place][chosen(rows, np.delete(np.arange(len(rows)), lost))] = value
+        return [(key, chosen(rows, places)) for key, places in groups]
 
     def target(self, code):
         """The path with what is recorded behind it for the derivative; None where rows can not be replayed on it."""
@@ -339,30 +337,27 @@ class _Plan:
 
     # ---- rows that left ----
 
-    def left_at_guards(self, code, rows, failed, found):
-        """Rows that left a path on lanes, by guard and what it found."""
+    def left_at_guards(self, code, workers):
+        """Which rows left a path on lanes: their places by guard and what it found, those with the first row first; and all places."""
+        places, guards, found = map(np.concatenate, zip(*(worker.failures() for worker in workers)))
+        order = np.lexsort((places, guards))
+        lost, guards, found = places[order], guards[order], found[order]
         groups = []
-        here = np.flatnonzero(failed >= 0)
-        guards = failed[here]
-        # NumPy sorts short whole numbers by radix.
-        here = here[np.argsort(guards.astype(np.uint16) if code.guards < 2**16 else guards, kind="stable")]
-        counts = np.bincount(guards)
-        ends = np.cumsum(counts)
-        for guard in np.flatnonzero(counts).tolist():
-            at, is_value, expected = guard_at(code, guard)
-            part = here[ends[guard] - counts[guard]:ends[guard]]
+        for start, stop in itertools.pairwise([*np.flatnonzero(np.diff(guards, prepend=-1)).tolist(), len(guards)]):
+            at, is_value, expected = guard_at(code, guards[start])
             if not is_value:
-                groups.append(((at, not expected), chosen(rows, part)))
+                groups.append(((at, not expected), lost[start:stop]))
                 continue
-            bits = found[part].view(np.int64)
+            bits = found[start:stop].view(np.int64)
             for one in np.unique(bits):
-                same = part[bits == one]
-                groups.append(((at, float(found[same[0]]).hex()), chosen(rows, same)))
-        return sorted(groups, key=lambda group: group[1][0])
+                same = np.flatnonzero(bits == one)
+                groups.append(((at, float(found[start + same[0]]).hex()), lost[start + same]))
+        return sorted(groups, key=lambda group: group[1][0]), lost
 
-    def left(self, rows, workers):
-        """Rows that left a path that was replayed row by row."""
+    def left(self, workers):
+        """The same of a path that was replayed row by row."""
         groups: dict = {}
-        for place, at, outcome in sorted((missed for worker in workers for missed in worker.missed), key=lambda missed: missed[0]):
-            groups.setdefault((at, outcome), []).append(rows[place])
-        return [(key, np.array(part, np.int64)) for key, part in groups.items()]
+        missed = sorted((missed for worker in workers for missed in worker.missed), key=lambda missed: missed[0])
+        for place, at, outcome in missed:
+            groups.setdefault((at, outcome), []).append(place)
+        return [(key, np.array(places, np.int64)) for key, places in groups.items()], [place for place, _, _ in missed]

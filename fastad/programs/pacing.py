@@ -11,7 +11,7 @@ class Progress:
     """A progress bar of tqdm or rich, imported when asked for; nothing otherwise."""
 
     def __init__(self, wanted, total, name):
-        self._bar = self._add = None     # without a bar nobody counts rows
+        self._bar = self._add = None
         if wanted:
             self._bar, self._add = _bar(total, name)
 
@@ -21,10 +21,6 @@ class Progress:
     def __exit__(self, *exception):
         if self._bar is not None:
             self._bar.__exit__(*exception)
-
-    @property
-    def is_shown(self):
-        return self._add is not None
 
     def add(self, rows):
         """Moves the bar on by some rows."""
@@ -54,10 +50,10 @@ def _bar(total, name):
 class _Work:
     """Rows that are still to be run, handed out in stretches of whole blocks, `width` rows each."""
 
-    def __init__(self, count, width, numbers, failed, found, counts):
-        self.count, self.failed, self.counts, self.width = count, failed, counts, width
+    def __init__(self, count, width, numbers):
+        self.count, self.width = count, width
         self.first = width * -(-FIRST_ROWS // width)
-        self.addresses = 0 if numbers is None else numbers.ctypes.data, failed.ctypes.data, found.ctypes.data
+        self.numbers = 0 if numbers is None else numbers.ctypes.data
         self.at, self.stopping = 0, False
         self.lock = threading.Lock()
 
@@ -72,31 +68,26 @@ class _Work:
             return start, self.at
 
     def run(self, worker, parts, moved):
-        """Runs stretches until none is left; each takes about STRETCH seconds."""
-        rows, (numbers, failed, found) = self.first, self.addresses
+        """Runs stretches until none is left, each of about STRETCH seconds, and says after each how many rows have their results."""
+        rows = self.first
         while (stretch := self.take(rows, parts)) is not None:
             began = time.perf_counter()
-            worker.run(numbers, *stretch, failed, found)
-            seconds = time.perf_counter() - began
-            moved(*stretch)
-            rows = max(self.first if seconds < STRETCH else 1,
-                       min(8 * rows, int((stretch[1] - stretch[0]) * STRETCH / max(seconds, 1e-6))))
-
-    def done(self, start, stop):
-        """How many rows of a stretch have their results."""
-        return int((self.failed[start:stop] < 0).sum()) if self.counts else 0
+            left = worker.run(self.numbers, *stretch)
+            seconds, run = time.perf_counter() - began, stretch[1] - stretch[0]
+            moved(run - left)
+            rows = max(self.first if seconds < STRETCH else 1, min(8 * rows, int(run * STRETCH / max(seconds, 1e-6))))
 
 
-def spread(make, count, numbers, failed, found, threads, bar, width):
+def spread(make, count, numbers, threads, bar, width):
     """Runs `count` rows by workers that make() gives, one per thread, which take `width` rows at once; returns the workers.
 
     An interrupt or an error comes out.
     """
-    work = _Work(count, width, numbers, failed, found, bar.is_shown)
+    work = _Work(count, width, numbers)
     threads = min(threads, max(1, count // width))
     if threads == 1:
         workers = [make()]
-        work.run(workers[0], 1, lambda start, stop: bar.add(work.done(start, stop)))
+        work.run(workers[0], 1, bar.add)
         return workers
     workers = [make() for _ in range(threads)]
     _in_threads(work, workers, bar)
@@ -107,9 +98,9 @@ def _in_threads(work, workers, bar):
     errors: list = []
     finished = [0]                   # rows that the bar has not been told of
 
-    def moved(start, stop):
+    def moved(rows):
         with work.lock:
-            finished[0] += work.done(start, stop)
+            finished[0] += rows
 
     def tell(*_):
         with work.lock:
@@ -128,7 +119,7 @@ def _in_threads(work, workers, bar):
         for thread in running:
             thread.start()
         # This thread works too: it is the one that an interrupt reaches, between stretches.
-        work.run(workers[0], len(workers), lambda start, stop: (moved(start, stop), tell()))
+        work.run(workers[0], len(workers), lambda rows: (moved(rows), tell()))
         for thread in running:
             while thread.is_alive():
                 thread.join(2 * STRETCH)

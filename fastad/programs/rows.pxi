@@ -119,24 +119,22 @@ cdef class RowWorker:
         """Makes `run` in another thread end after the row it is at."""
         self.stopping = True
 
-    def run(self, size_t rows, int64_t start, int64_t stop, size_t failed, size_t found):
-        """Replays the rows numbered rows[start] to rows[stop - 1] (with rows 0: start to stop - 1).
-
-        `failed` (int32) gets -1 for each whose results are written, else 0, and what stopped it is appended to `missed`.
+    def run(self, size_t rows, int64_t start, int64_t stop):
+        """Replays the rows numbered rows[start] to rows[stop - 1] (with rows 0: start to stop - 1), and returns how many have no results:
+        what stopped them is appended to `missed`.
         """
         cdef const int64_t* numbers = <const int64_t*>rows
-        cdef int32_t* states = <int32_t*>failed
         cdef int64_t at = start
+        cdef Py_ssize_t before = len(self.missed)
         while at < stop and not self.stopping:
             with nogil:
-                at = self.go(numbers, at, stop, states)
+                at = self.go(numbers, at, stop)
             if at < stop and not self.stopping:
-                states[at] = 0
-                if self.with_python(numbers[at] if numbers != NULL else at, at):
-                    states[at] = -1
+                self.with_python(numbers[at] if numbers != NULL else at, at)
                 at += 1
+        return len(self.missed) - before
 
-    cdef int64_t go(self, const int64_t* numbers, int64_t at, int64_t stop, int32_t* states) noexcept nogil:
+    cdef int64_t go(self, const int64_t* numbers, int64_t at, int64_t stop) noexcept nogil:
         """Replays rows until one needs Python; returns its place."""
         cdef CodeView view = self.code.view()
         cdef Position position
@@ -150,12 +148,11 @@ cdef class RowWorker:
             if run(&view, self.ws.v, self.ws.data, &position, self.code.c.n) != FINISHED:
                 return at
             self.copy_out(row)
-            states[at] = -1
             at += 1
         return at
 
-    cdef bint with_python(self, int64_t row, int64_t at):
-        """Replays a row with the GIL; False where it stops at a guard."""
+    cdef int with_python(self, int64_t row, int64_t at) except -1:
+        """Replays a row with the GIL; where it stops at a guard, notes that."""
         cdef Position position = Position(0, 0, 0)
         self.copy_in(row)
         try:
@@ -165,12 +162,12 @@ cdef class RowWorker:
                     array[row] = leaf_value(self.ws, x)
                 if self.written:
                     self.ws.make_results(self.code)         # those of this row have left
-                return True
-            self.missed.append((at, self.ws.at, outcome_of(self.ws, self.ws.at)))
+            else:
+                self.missed.append((at, self.ws.at, outcome_of(self.ws, self.ws.at)))
         except Exception:
             # The call of this row tells, in the user's words.
             self.missed.append((at, -1, None))
-        return False
+        return 0
 
     cdef void copy_in(self, int64_t row) noexcept nogil:
         cdef const RowPort* port
