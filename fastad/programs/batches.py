@@ -129,10 +129,10 @@ def _described(x):
 
 
 class Results:
-    """The results of all rows: an array for each leaf of what a call gives, with an entry per row."""
+    """The results of all rows: an array for each leaf of what a call gives, with an entry per row, zero at first if `zeros`."""
 
-    def __init__(self, name, count):
-        self.name, self.count = name, count
+    def __init__(self, name, count, zeros):
+        self.name, self.count, self.make = name, count, np.zeros if zeros else np.empty
         self.arrays: list = []
         self.structure = NUMBER
         self._first = None
@@ -143,7 +143,7 @@ class Results:
         self._first, self.structure = row, structure.frozen() if type(structure) is Nesting else structure
         for leaf in leaves:
             entry = self._entry(leaf, row)
-            self.arrays.append(np.zeros((self.count, *entry.shape), entry.dtype))
+            self.arrays.append(self.make((self.count, *entry.shape), entry.dtype))
         self.put(tree, row)
 
     def _entry(self, leaf, row):

@@ -64,7 +64,8 @@ class _Map:
     def __init__(self, program, choose, can_not, batch, what, argnums, threads, bar):
         self.choose, self.can_not = choose, can_not
         self.program, self.batch, self.what, self.argnums, self.threads, self.bar = program, batch, what, argnums, threads, bar
-        self.results = Results(program._name, batch.count)
+        # Derivatives that are zero on a path are not written.
+        self.results = Results(program._name, batch.count, what != "value")
         self.again = False               # whether rows may have to be called again
         self.error, self.limit = None, batch.count     # what a row raised, and that row: those behind it do not count
         call = program if what == "value" else getattr(program, what)
@@ -340,6 +341,8 @@ class _Plan:
     def left_at_guards(self, code, workers):
         """Which rows left a path on lanes: their places by guard and what it found, those with the first row first; and all places."""
         places, guards, found = map(np.concatenate, zip(*(worker.failures() for worker in workers)))
+        if not len(places):
+            return [], places
         order = np.lexsort((places, guards))
         lost, guards, found = places[order], guards[order], found[order]
         groups = []
