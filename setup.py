@@ -28,11 +28,12 @@ SANITIZE = os.environ.get("FASTAD_SANITIZE", "")
 SIMPLER = {} if DEBUG or sys.platform == "win32" else {
     "core/special": ["-O1", "-fno-inline"], "core/sweeps": ["-fno-inline-functions-called-once"]}
 CORE = ("tape", "scalar", "functions", "nested", "sweeps", "schedule", "seeds", "special", "simd", "lanes")
-HEADERS = ("core/vector.h", "core/support.h", "core/transcendental.h")      # that many include
+HEADERS = ("core/atomics.h", "core/vector.h", "core/support.h", "core/transcendental.h")      # that many include
 LANES_HEADERS = ("core/lanes.h", "core/simd.h")
 OWN_DEPENDS = {
     "core/schedule": ("core/dots.h",), "core/seeds": ("core/seeds.h",), "core/simd": LANES_HEADERS,
     "core/lanes": (*LANES_HEADERS, "core/lane_guards.h", "core/lanes_kernels.c", "core/generated/lanes_rows.h"),
+    "arrays/memory": ("arrays/memory.h",),
     "programs/code": (*LANES_HEADERS, "programs/loops.h", "programs/short_loops.h", "programs/extremes.h", "programs/products.h"),
 }
 
@@ -82,7 +83,7 @@ def extensions():
                       include_dirs=[str(ROOT), numpy.get_include()],
                       define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), *LEVEL_MACROS],
                       extra_compile_args=compile_args + SIMPLER.get(name, []), extra_link_args=link_args)
-            for name in (*(f"core/{name}" for name in CORE), "arrays/active", "programs/code")]
+            for name in (*(f"core/{name}" for name in CORE), "arrays/memory", "arrays/active", "programs/code")]
 
 
 class BuildLevels(build_ext):

@@ -22,6 +22,7 @@ from numpy cimport (
 
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
+from fastad.arrays.memory cimport borrow
 from fastad.core.scalar cimport Active, current_tape, has_derivative, record, slot_in, wrap
 from fastad.core.sweeps cimport Recorder, give_back, reverse_sweep, tangent_sweep, zeros
 from fastad.core.tape cimport (
@@ -104,6 +105,8 @@ cdef inline bint has_layout(ndarray array, tuple layout):
 
 cdef int32_t new_number(CTape* t, tuple layout) except -1:
     cdef list storages = tape_of(t).storages
+    if not storages and not t.recording:
+        tape_of(t).at_end = borrow()
     if len(storages) >= 2**31 - 1:
         raise MemoryError("the tape is full: 2**31 - 1 arrays is the most one tape holds")
     storages.append(layout)

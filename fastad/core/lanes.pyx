@@ -16,8 +16,6 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy
 
-import numpy as np
-
 from fastad.core.generated.opcodes cimport *
 from fastad.core.scalar cimport Special, rounded, special_operands, special_row
 from fastad.core.simd cimport AVX2, AVX512, BASELINE, current_level
@@ -205,7 +203,8 @@ cdef class Worker:
     cdef const int8_t* alive_count
     cdef const int64_t* rows
     cdef Loss* losses
-    cdef int64_t lost, room             # how many points have failed at a guard, and how many there is room for
+    cdef readonly int64_t lost          # how many points have failed at a guard
+    cdef int64_t room                   # for how many there is room
 
     def __cinit__(self, Points points, int width=0):
         cdef Lanes lanes = points.lanes
@@ -258,18 +257,14 @@ cdef class Worker:
                 at += self.block.width
         return self.lost - before
 
-    def failures(self):
-        """Of the points that have failed at a guard, in no order: their places among the points, the numbers of the first guards they
-        failed at, and the numbers that left there, if these are guards of such.
+    def failures(self, size_t places, size_t guards, size_t found):
+        """Writes of the `lost` points, in no order, their places among the points (int64), the numbers of the first guards they failed at
+        (int64), and the numbers that left there (float64), if these are guards of such.
         """
-        cdef int64_t[::1] places, guards
-        cdef double[::1] found
         cdef int64_t k
-        arrays = np.empty(self.lost, np.int64), np.empty(self.lost, np.int64), np.empty(self.lost)
-        places, guards, found = arrays
         for k in range(self.lost):
-            places[k], guards[k], found[k] = self.losses[k].place, self.losses[k].guard, self.losses[k].found
-        return arrays
+            (<int64_t*>places)[k], (<int64_t*>guards)[k] = self.losses[k].place, self.losses[k].guard
+            (<double*>found)[k] = self.losses[k].found
 
     cdef int one_block(self, int64_t start, int64_t stop) except -1 nogil:
         cdef int count = <int>min(<int64_t>self.block.width, stop - start)

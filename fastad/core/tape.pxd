@@ -154,6 +154,7 @@ cdef class Tape:
     cdef public list codes         # code objects that `places` refers to
     cdef public object watch       # called with each array instruction (fastad.debug); None otherwise
     cdef public dict buffers       # by storage: its memory, while the tape is watched
+    cdef public object at_end      # what is called when the trace ends, or None
     cdef public tuple inputs       # what the trace was opened with, for readers of the tape
     cdef public tuple outputs
 

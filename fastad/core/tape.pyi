@@ -11,6 +11,7 @@ class Tape:
     storages: list[tuple[tuple[int, ...], Any]]
     watch: Any
     buffers: dict[int, Any] | None
+    at_end: Any
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     def __len__(self) -> int: ...

@@ -76,6 +76,9 @@ cdef class Trace:
         fastad_thread.tape = fastad_idle
         self.tape.c.epoch = 0
         self.tape.watch = self.tape.buffers = None
+        if self.tape.at_end is not None:
+            at_end, self.tape.at_end = self.tape.at_end, None
+            at_end()
         if self.recording:
             self.tape.c.recording = False
             return

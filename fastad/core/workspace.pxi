@@ -4,12 +4,7 @@ cdef extern from *:
     """
     #include <stdlib.h>
     #include <string.h>
-    #if defined(_MSC_VER)
-      #include <intrin.h>
-      #define FASTAD_EXCHANGE(place, value) _InterlockedExchangePointer((void *volatile *)(place), (value))
-    #else
-      #define FASTAD_EXCHANGE(place, value) __atomic_exchange_n((place), (value), __ATOMIC_ACQ_REL)
-    #endif
+    #include "fastad/core/atomics.h"
     #define FASTAD_SPARES 3                      /* a Hessian-vector product has three arrays at once */
     #define FASTAD_SPARE_BYTES ((size_t)32 << 20)  /* larger arrays go back to the system */
 

@@ -58,6 +58,13 @@ def chosen(rows, places):
     return places + rows.start if type(rows) is range else rows[places]
 
 
+def failures(worker):
+    """Where and at which guards rows left a path on lanes, and what was found there: three arrays with an entry for each."""
+    arrays = np.empty(worker.lost, np.int64), np.empty(worker.lost, np.int64), np.empty(worker.lost)
+    worker.failures(*(array.ctypes.data for array in arrays))
+    return arrays
+
+
 class _Map:
     """One map under way."""
 
@@ -340,7 +347,7 @@ class _Plan:
 
     def left_at_guards(self, code, workers):
         """Which rows left a path on lanes: their places by guard and what it found, those with the first row first; and all places."""
-        places, guards, found = map(np.concatenate, zip(*(worker.failures() for worker in workers)))
+        places, guards, found = map(np.concatenate, zip(*map(failures, workers)))
         if not len(places):
             return [], places
         order = np.lexsort((places, guards))

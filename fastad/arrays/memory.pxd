@@ -1,0 +1,3 @@
+"""Memory of the arrays of a trace, as other compiled modules see it."""
+
+cdef object borrow()
