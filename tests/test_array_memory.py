@@ -98,9 +98,26 @@ def test_zeros_are_zeros():
 def test_what_is_not_used_again_goes_back():
     fastad.grad(waves)(np.linspace(0.1, 1.0, SIZE))
     assert memory.held() > 0
-    for _ in range(6):
+    for _ in range(10):
         fastad.grad(waves)(np.linspace(0.1, 1.0, 3))
     assert memory.held() == 0
+
+
+def test_large_results_of_a_program():
+    program = fastad.record(lambda x: x * x + 1.0)
+    x = np.linspace(0.1, 1.0, SIZE)
+    first, second = program(x), program(2.0 * x)
+    assert np.array_equal(first, x * x + 1.0) and np.array_equal(second, 4.0 * x * x + 1.0)
+    del first, second
+    assert memory.held() == 2 * x.nbytes
+    results = [program(k * x) for k in range(3)]
+    assert all(np.array_equal(result, k * x * (k * x) + 1.0) for k, result in enumerate(results))
+    assert get_handler_name(np.empty(3)) != "fastad" and get_handler_name(results[0]) == "fastad"
+    results.clear()
+    small = fastad.record(np.square)
+    for _ in range(10):
+        small(np.ones(20_000))
+    assert memory.held() == 8 * 20_000
 
 
 def test_no_more_is_kept_than_the_limit():

@@ -1,7 +1,7 @@
 /* Blocks of memory that arrays have given back, for arrays of the same size (NumPy's NEP 49, memory handlers).
  *
- * A trace keeps every array it makes until its end, and the next one makes the same arrays again. Memory fresh from the system costs
- * as much as the arithmetic on it: each page is zeroed and mapped when it is first touched.
+ * A trace keeps every array it makes until its end, and the next one makes the same arrays again; so does a replay with its results.
+ * Memory fresh from the system costs as much as the arithmetic on it: each page is zeroed and mapped when it is first touched.
  *
  * Whoever finds the blocks in use by another thread goes to the system, and so nobody waits.
  */
@@ -12,7 +12,7 @@
 
 #define FASTAD_SMALL ((size_t)16 << 10)       /* bytes below which NumPy's own memory is as good */
 #define FASTAD_MOST_HELD ((size_t)256 << 20)  /* bytes that are kept at most */
-#define FASTAD_LASTS 4                        /* traces after which a block that nobody took goes back to the system */
+#define FASTAD_LASTS 8                        /* traces and replays after which a block that nobody took goes back to the system */
 #define FASTAD_LISTS 256
 
 /* What a block holds while no array does. */
@@ -25,7 +25,7 @@ typedef struct FastadBlock {
 
 static FastadBlock *fastad_lists[FASTAD_LISTS], *fastad_newest, *fastad_oldest;
 static size_t fastad_held;
-static uint64_t fastad_trace;                 /* counts those that have ended */
+static uint64_t fastad_trace;                 /* counts those that have ended, and replays */
 static void *fastad_busy;
 static PyDataMemAllocator *fastad_plain;      /* NumPy's own */
 

@@ -1,4 +1,4 @@
-"""Memory of the arrays of a trace: what the last traces gave back is used again (memory.h)."""
+"""Memory of the arrays of traces and of large results: what the last ones gave back is used again (memory.h)."""
 
 cimport numpy as cnp
 from cpython.object cimport PyObject

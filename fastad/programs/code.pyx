@@ -24,6 +24,7 @@ from numpy cimport (
 )
 
 from fastad.arrays.active cimport Operand, Record
+from fastad.arrays.memory cimport borrow
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
 from fastad.core.lanes cimport Check, Path, lowered, vectorised
@@ -78,6 +79,7 @@ cdef enum:
     SCALAR = 1
     ARRAY = 2
     ALIGNMENT = 64
+    VERY_LARGE = 65536     # bytes of a result
     LARGE = 4096           # bytes of an array from which on it is worth more than a copy to go without
     SHORT = 2000           # instructions
     WINDOW = 256           # instructions after which guards are looked at, while the values are at hand: at most
@@ -174,6 +176,7 @@ cdef class Code:
     cdef list live                       # Constants whose array the user may have changed: (number, array, address)
     cdef list fixed                      # (number, array): storages that are an array
     cdef list given                      # (number, layout): large results, written right where they leave
+    cdef bint borrows                    # some are so large that memory of those that were freed pays
     cdef list refreshed                  # (number, array): copied in at the start of each replay
     cdef readonly Pool pool              # workspaces that no call uses, shared with the paths beside it and what is behind them
     cdef readonly dict others            # by guard: the Code that goes on with the other outcome of a yes-or-no decision
@@ -502,6 +505,7 @@ cdef class Code:
                 if bytes_of(operand.layout[0], operand.layout[1]) >= LARGE and self.offsets[operand.number] >= 0 and entry not in self.given \
                         and operand.number not in inputs and operand.number not in fusion.early:
                     self.given.append(entry)
+                    self.borrows |= bytes_of(operand.layout[0], operand.layout[1]) >= VERY_LARGE
         return 0
 
     cdef int64_t bytes_for(self, Py_ssize_t number, layout) except -1:
@@ -738,11 +742,16 @@ cdef class Workspace:
     cdef int make_results(self, Code code) except -1:
         """Makes the arrays that leave as results, before anything is written to them."""
         cdef ndarray array
+        cdef object give_back = borrow() if code.borrows else None
         if self.given:
             self.given = {}
-        for number, layout in code.given:
-            array = self.given[number] = empty(<tuple>layout)
-            self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(array)
+        try:
+            for number, layout in code.given:
+                array = self.given[number] = empty(<tuple>layout)
+                self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(array)
+        finally:
+            if give_back is not None:
+                give_back()
         return 0
 
     cdef int lend(self, int32_t number, ndarray array) except -1:

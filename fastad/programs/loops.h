@@ -48,6 +48,10 @@
             FASTAD_INDEPENDENT \
             for (i = 0; i < n; i++) { const real y = ((const real *)q)[i]; ((real *)r)[i] = EXPRESSION; } \
         } \
+        else if (steps[0] == 0 && steps[1] == 0) { \
+            const real x = *(const real *)p, y = *(const real *)q, v = EXPRESSION; \
+            for (i = 0; i < n; i++) ((real *)r)[i] = v; \
+        } \
         else { FASTAD_STRIDED(real, EXPRESSION) } \
     }
 
@@ -61,6 +65,10 @@
         if (steps[0] == sizeof(real) && steps[1] == sizeof(real)) { \
             FASTAD_INDEPENDENT \
             for (i = 0; i < n; i++) { const real x = ((const real *)p)[i]; ((real *)r)[i] = EXPRESSION; } \
+        } \
+        else if (steps[0] == 0 && steps[1] == sizeof(real)) { \
+            const real x = *(const real *)p, v = EXPRESSION; \
+            for (i = 0; i < n; i++) ((real *)r)[i] = v; \
         } \
         else for (i = 0; i < n; i++) { const real x = FASTAD_AT(real, p, i, steps[0]); *(real *)(r + i * steps[1]) = EXPRESSION; } \
     }
