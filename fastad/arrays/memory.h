@@ -10,7 +10,11 @@
 #include <string.h>
 #include "fastad/core/atomics.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define FASTAD_SMALL SIZE_MAX                 /* the sanitizer is to see what is freed */
+#else
 #define FASTAD_SMALL ((size_t)16 << 10)       /* bytes below which NumPy's own memory is as good */
+#endif
 #define FASTAD_MOST_HELD ((size_t)256 << 20)  /* bytes that are kept at most */
 #define FASTAD_LASTS 8                        /* traces and replays after which a block that nobody took goes back to the system */
 #define FASTAD_LISTS 256

@@ -56,6 +56,8 @@ cdef class Shortcut:
         if not self.applies(ws, args):
             target.release(ws)
             return NotImplemented
+        if target.given:
+            ws.make_results(target)
         if target.refreshed:
             ws.refresh()
         at = Position(0, 0, 0)
@@ -90,8 +92,6 @@ cdef class Shortcut:
     cdef bint applies(self, Workspace ws, tuple args) except -1:
         """Whether arguments, which are put into the workspace, and what was captured are like the last time."""
         cdef Py_ssize_t k, leaves = 0
-        if self.target.given:
-            ws.make_results(self.target)
         for k in range(len(args)):
             if not put_leaves(self.layouts[k], args[k], self.target, ws, &leaves):
                 return False
