@@ -120,6 +120,20 @@ def test_large_results_of_a_program():
     assert memory.held() == 8 * 20_000
 
 
+def test_results_of_a_map():
+    program = fastad.record(lambda x: x * x)
+    x = np.linspace(0.1, 1.0, SIZE)
+    first = program.map(x)
+    assert all(get_handler_name(part) == "fastad" for part in first)
+    copies = [part.copy() for part in first]
+    second = program.map(2.0 * x)
+    assert all(map(np.array_equal, first, copies)) and np.array_equal(second[1], 4.0 * x)
+    del first, second
+    assert memory.held() == 4 * x.nbytes
+    value, gradient = fastad.record(lambda x, y: y * y).map(x, x, argnums=0)
+    assert np.array_equal(value, x * x) and not gradient.any()
+
+
 def test_no_more_is_kept_than_the_limit():
     x = np.linspace(0.1, 1.0, 3_000_000)
     for shape in ((3_000_000,), (1500, 2000), (1000, 3001)):

@@ -42,6 +42,16 @@ def give_back():
     fastad_trace_ended(FASTAD_LASTS)
 
 
+def made(make, shape, dtype):
+    """The array that `make` (np.empty, np.zeros) makes of these, in such memory."""
+    end = borrow()
+    try:
+        return make(shape, dtype)
+    finally:
+        if end is not None:
+            end()
+
+
 def held():
     """Bytes that no array has, kept for the next traces."""
     return fastad_held

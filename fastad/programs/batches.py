@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..arrays import memory
 from ..pytrees import NUMBER, Nesting, flatten, leaf_path, same_structure, unflatten, unflatten_derivatives
 from .code import Plain
 
@@ -143,7 +144,7 @@ class Results:
         self._first, self.structure = row, structure.frozen() if type(structure) is Nesting else structure
         for leaf in leaves:
             entry = self._entry(leaf, row)
-            self.arrays.append(self.make((self.count, *entry.shape), entry.dtype))
+            self.arrays.append(memory.made(self.make, (self.count, *entry.shape), entry.dtype))
         self.put(tree, row)
 
     def _entry(self, leaf, row):
