@@ -31,7 +31,7 @@ class Batch:
                             "row, or None for it in in_axes")
         if not -leaf.ndim <= axis < leaf.ndim:
             raise ValueError(f"{self.name}.map: {where} has the shape {leaf.shape} and no axis {axis}")
-        rows = np.moveaxis(leaf, axis, 0)
+        rows = np.moveaxis(leaf, axis, 0) if axis else leaf
         if self.count is None:
             self.count, self._first = len(rows), where
         elif len(rows) != self.count:

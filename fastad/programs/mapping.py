@@ -347,9 +347,9 @@ class _Plan:
 
     def left_at_guards(self, code, workers):
         """Which rows left a path on lanes: their places by guard and what it found, those with the first row first; and all places."""
+        if not any(worker.lost for worker in workers):
+            return [], []
         places, guards, found = map(np.concatenate, zip(*map(failures, workers)))
-        if not len(places):
-            return [], places
         order = np.lexsort((places, guards))
         lost, guards, found = places[order], guards[order], found[order]
         groups = []
