@@ -16,7 +16,7 @@
 #define FASTAD_SMALL ((size_t)16 << 10)       /* bytes below which NumPy's own memory is as good */
 #endif
 #define FASTAD_MOST_HELD ((size_t)256 << 20)  /* bytes that are kept at most */
-#define FASTAD_LASTS 8                        /* traces and replays after which a block that nobody took goes back to the system */
+#define FASTAD_LASTS 8                        /* traces, replays and maps after which a block that nobody took goes back to the system */
 #define FASTAD_LISTS 256
 
 /* What a block holds while no array does. */
@@ -29,7 +29,7 @@ typedef struct FastadBlock {
 
 static FastadBlock *fastad_lists[FASTAD_LISTS], *fastad_newest, *fastad_oldest;
 static size_t fastad_held;
-static uint64_t fastad_trace;                 /* counts those that have ended, and replays */
+static uint64_t fastad_trace;                 /* counts those that have ended, replays and maps */
 static void *fastad_busy;
 static PyDataMemAllocator *fastad_plain;      /* NumPy's own */
 
@@ -38,6 +38,20 @@ static void fastad_leave(void) { (void)FASTAD_EXCHANGE(&fastad_busy, NULL); }
 
 static FastadBlock **fastad_list_of(size_t size) {
     return &fastad_lists[((uint64_t)size * 0x9E3779B97F4A7C15u) >> 56];
+}
+
+static void fastad_link(FastadBlock *block) {
+    FastadBlock **list = fastad_list_of(block->size);
+    block->before = NULL;
+    block->next = *list;
+    if (block->next != NULL) block->next->before = block;
+    *list = block;
+    block->newer = NULL;
+    block->older = fastad_newest;
+    if (fastad_newest != NULL) fastad_newest->newer = block;
+    else fastad_oldest = block;
+    fastad_newest = block;
+    fastad_held += block->size;
 }
 
 static void fastad_unlink(FastadBlock *block) {
@@ -102,26 +116,16 @@ static void *fastad_realloc(void *ctx, void *block, size_t size) {
 }
 
 static void fastad_free(void *ctx, void *memory, size_t size) {
-    FastadBlock *block = (FastadBlock *)memory, *chain, **list;
+    FastadBlock *block = (FastadBlock *)memory, *chain;
     (void)ctx;
     if (block == NULL || size < FASTAD_SMALL || size > FASTAD_MOST_HELD || !fastad_enter()) {
         fastad_plain->free(fastad_plain->ctx, memory, size);
         return;
     }
     chain = fastad_outdated(size, UINT64_MAX / 2);
-    list = fastad_list_of(size);
     block->size = size;
     block->trace = fastad_trace;
-    block->before = NULL;
-    block->next = *list;
-    if (block->next != NULL) block->next->before = block;
-    *list = block;
-    block->newer = NULL;
-    block->older = fastad_newest;
-    if (fastad_newest != NULL) fastad_newest->newer = block;
-    else fastad_oldest = block;
-    fastad_newest = block;
-    fastad_held += size;
+    fastad_link(block);
     fastad_leave();
     fastad_free_all(chain);
 }

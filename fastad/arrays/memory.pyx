@@ -42,11 +42,11 @@ def give_back():
     fastad_trace_ended(FASTAD_LASTS)
 
 
-def made(make, shape, dtype):
-    """The array that `make` (np.empty, np.zeros) makes of these, in such memory."""
+cpdef list made(make, list layouts):
+    """The arrays that `make` (np.empty, np.zeros) makes of (shape, dtype) each, in such memory: those of one replay or map."""
     end = borrow()
     try:
-        return make(shape, dtype)
+        return [make(shape, dtype) for shape, dtype in layouts]
     finally:
         if end is not None:
             end()

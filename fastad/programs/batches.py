@@ -142,9 +142,8 @@ class Results:
         """Makes the arrays for results like that of one row, and puts it there."""
         leaves, structure = flatten(tree)
         self._first, self.structure = row, structure.frozen() if type(structure) is Nesting else structure
-        for leaf in leaves:
-            entry = self._entry(leaf, row)
-            self.arrays.append(memory.made(self.make, (self.count, *entry.shape), entry.dtype))
+        entries = [self._entry(leaf, row) for leaf in leaves]
+        self.arrays = memory.made(self.make, [((self.count, *entry.shape), entry.dtype) for entry in entries])
         self.put(tree, row)
 
     def _entry(self, leaf, row):

@@ -24,7 +24,7 @@ from numpy cimport (
 )
 
 from fastad.arrays.active cimport Operand, Record
-from fastad.arrays.memory cimport borrow
+from fastad.arrays.memory cimport made
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
 from fastad.core.lanes cimport Check, Path, lowered, vectorised
@@ -305,7 +305,8 @@ cdef class Code:
         if not plain:
             for i in range(c.n):
                 count += self.stops(i)
-        self.windows = <Window*>calloc(count + c.n // WINDOW + FIRST_WINDOW, sizeof(Window))
+        # Nine at most are shorter than WINDOW because they are among the first.
+        self.windows = <Window*>calloc(count + c.n // WINDOW + 9, sizeof(Window))
         if self.windows == NULL:
             raise MemoryError(f"no memory for a program of {self.n} instructions")
         i = -1
@@ -742,16 +743,13 @@ cdef class Workspace:
     cdef int make_results(self, Code code) except -1:
         """Makes the arrays that leave as results, before anything is written to them."""
         cdef ndarray array
-        cdef object give_back = borrow() if code.borrows else None
+        cdef list layouts = [layout for _, layout in code.given]
         if self.given:
             self.given = {}
-        try:
-            for number, layout in code.given:
-                array = self.given[number] = empty(<tuple>layout)
-                self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(array)
-        finally:
-            if give_back is not None:
-                give_back()
+        arrays = made(np.empty, layouts) if code.borrows else [empty(<tuple>layout) for layout in layouts]
+        for (number, _), array in zip(code.given, arrays):
+            self.given[number] = array
+            self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(array)
         return 0
 
     cdef int lend(self, int32_t number, ndarray array) except -1:

@@ -124,15 +124,14 @@ cdef class Shortcut:
 
     cdef object derivatives(self, list leaves):
         """Derivatives by the chosen arguments in their structure."""
-        cdef Py_ssize_t start = 0, count
+        cdef Py_ssize_t start = 0
         if type(self.chosen) is not tuple:
-            return built(self.layouts[self.chosen], leaves)
+            return built(self.layouts[self.chosen], leaves, 0)
         trees = []
         for k in <tuple>self.chosen:
             layout = self.layouts[k]
-            count = leaf_count(layout)
-            trees.append(leaves[start] if type(layout) is not Node else built_from(<Node>layout, iter(leaves[start:start + count])))
-            start += count
+            trees.append(built(layout, leaves, start))
+            start += leaf_count(layout)
         return tuple(trees)
 
 
@@ -197,9 +196,9 @@ cdef bint put_leaves(layout, x, Code code, Workspace ws, Py_ssize_t* count) exce
     return True
 
 
-cdef object built(layout, list leaves):
-    """The nesting with a layout and these leaves."""
-    return leaves[0] if type(layout) is not Node else built_from(<Node>layout, iter(leaves))
+cdef object built(layout, list leaves, Py_ssize_t start):
+    """The nesting with a layout and the leaves from number `start` on."""
+    return leaves[start] if type(layout) is not Node else built_from(<Node>layout, iter(leaves[start:]))
 
 
 cdef object built_from(Node node, leaves):
