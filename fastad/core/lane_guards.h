@@ -1,4 +1,4 @@
-/* Guards: which points fail at one first. Few do, and each once, so they are noted one by one and the others cost a comparison.
+/* Guards: which points fail at one first. Few do, and each once, so they leave one by one and the others cost a comparison.
  *
  * Included by lanes_kernels.c.
  */
@@ -49,39 +49,53 @@ static inline int lowest(uint64_t bits) {
 #endif
 }
 
-/* Notes those of the lanes at l whose bits are set. */
-static void note_failed(const FastadLaneStep *step, FastadLaneBlock *block, uint64_t bits, size_t l) {
-    double *failed = block->failed + l, *exit = block->v + (int64_t)block->exit * block->width + l;
-    const double *result = block->v + (int64_t)step->z * block->width + l;
-    /* A result that is there already is kept for the point. */
-    const int is_done = step->z >= 0;
-    int *many = is_done ? &block->done : &block->lost, count = *many;
-    int32_t *lanes = is_done ? block->done_lanes : block->lost_lanes;
-    block->alive[l / 64] &= ~bits;
-    for (; bits; bits &= bits - 1) {
-        const int k = lowest(bits);
-        failed[k] = step->out;
-        lanes[count++] = (int32_t)l + k;
-        if (is_done) exit[k] = result[k];
+/* Writes the results of those of the lanes at l whose bits are set. */
+static void write_results(const int32_t *slots, const FastadLaneBlock *block, uint64_t bits, size_t l) {
+    const int64_t *const rows = block->rows;
+    const double *const place = block->place + l;
+    int j;
+    for (j = 0; j < block->result_count; j++) {
+        const double *const x = block->v + (int64_t)slots[j] * block->width + l;
+        char *const data = block->results[j].data;
+        const int64_t stride = block->results[j].stride;
+        uint64_t rest;
+        for (rest = bits; rest; rest &= rest - 1) {
+            const int k = lowest(rest);
+            const int64_t row = (int64_t)place[k];
+            *(double *)(data + (rows ? rows[row] : row) * stride) = x[k];
+        }
     }
-    block->left -= count - *many;
-    *many = count;
 }
 
-/* The guards of a block by one comparison; an operand is taken as it is or without its sign. */
+/* Points leave: those of the lanes at l whose bits are set. */
+static void note_failed(const FastadLaneStep *step, FastadLaneBlock *block, uint64_t bits, size_t l) {
+    const int32_t *slots = block->guards[step->out].results;
+    uint64_t rest;
+    block->alive[l / 64] &= ~bits;
+    for (rest = bits; rest; rest &= rest - 1) block->left--;
+    if (slots) {
+        write_results(slots, block, bits, l);
+        return;
+    }
+    for (rest = bits; rest; rest &= rest - 1) {
+        block->lost_lanes[block->lost] = (int32_t)l + lowest(rest);
+        block->lost_guards[block->lost++] = step->out;
+    }
+}
+
+/* The guards of a block by one comparison; an operand is taken as it is or without its sign. Behind the lanes in use the numbers of
+ * no point are compared, for nothing: the workspace goes on for FASTAD_BEYOND lanes.
+ */
 #define FASTAD_GUARDED(first, operator, second) \
-    for (begin = 0; begin < lanes; begin += 64) { \
-        const size_t end = begin + 64 < lanes ? begin + 64 : lanes; \
-        uint64_t holds = 0; \
-        for (l = begin; l < end; l += FASTAD_LANES_STEP) { \
-            uint64_t bits = 0; \
-            for (k = 0; k < FASTAD_LANES_STEP; k += FASTAD_VECTOR) { \
-                const Vector a = FASTAD_AT(x + l + k), b = FASTAD_AT(y + l + k); \
-                bits |= (uint64_t)bits_of((Mask)(first operator second)) << k; \
-            } \
-            holds |= bits << (l - begin); \
+    for (l = 0; l < lanes; l += 64) { \
+        uint64_t holds = 0, failed; \
+        FASTAD_UNROLLED \
+        for (k = 0; k < 64; k += FASTAD_VECTOR) { \
+            const Vector a = FASTAD_AT(x + l + k), b = FASTAD_AT(y + l + k); \
+            holds |= (uint64_t)bits_of((Mask)(first operator second)) << k; \
         } \
-        note_failed(step, block, (expected ? ~holds : holds) & block->alive[begin / 64], begin); \
+        failed = (holds ^ flipped) & block->alive[l / 64]; \
+        if (failed) note_failed(step, block, failed, l); \
     }
 #define FASTAD_COMPARED(operator) \
     if (step->u == 0) { FASTAD_GUARDED(a, operator, b) } \
@@ -90,9 +104,9 @@ static void note_failed(const FastadLaneStep *step, FastadLaneBlock *block, uint
 
 static void check(const FastadLaneStep *step, FastadLaneBlock *block) {
     const double *x = block->v + (int64_t)step->x * block->width, *y = block->v + (int64_t)step->y * block->width;
-    const int expected = block->guards[step->out].expected != 0.0;
+    const uint64_t flipped = block->guards[step->out].expected != 0.0 ? ~(uint64_t)0 : 0;
     const size_t lanes = (size_t)block->lanes;
-    size_t begin, l, k;
+    size_t l, k;
     if (step->op == FASTAD_LANE_LESS) { FASTAD_COMPARED(<) }
     else if (step->op == FASTAD_LANE_LESS_EQUAL) { FASTAD_COMPARED(<=) }
     else { FASTAD_COMPARED(==) }

@@ -22,9 +22,8 @@ cdef class Lowering:
     cdef int64_t free_count, slots
     cdef int32_t* free_adjoints
     cdef int64_t free_adjoint_count, adjoints, forward_specials
-    cdef int32_t* exits            # by guard: places of the results if it fails, -1 for none; NULL if there are none at all
+    cdef int32_t* exits            # by guard and result: its place if the guard fails, -1 for none; NULL if there are none at all
     cdef int exit_count            # how many results
-    cdef int32_t exit_slot         # where the first one goes
     cdef int64_t before            # the instruction that the last step is of, -1 if that can not become one of a pair
 
     def __cinit__(self):
@@ -37,8 +36,7 @@ cdef class Lowering:
         free(self.free_adjoints)
         free(self.exits)
 
-    cdef int allocate(self, int64_t more) except -1:
-        """Makes room, for `more` steps than instructions and guards."""
+    cdef int allocate(self) except -1:
         cdef Lanes lanes = self.lanes
         cdef int64_t n = self.path.c.n + 1, specials = 1
         cdef int64_t i
@@ -47,7 +45,7 @@ cdef class Lowering:
         self.of = <Instruction*>checked(calloc(n, sizeof(Instruction)))
         self.free_slots = <int32_t*>checked(malloc(n * sizeof(int32_t)))
         self.free_adjoints = <int32_t*>checked(malloc(n * sizeof(int32_t)))
-        lanes.steps = <FastadLaneStep*>checked(malloc((n + self.path.guards + more) * sizeof(FastadLaneStep)))
+        lanes.steps = <FastadLaneStep*>checked(malloc((n + self.path.guards) * sizeof(FastadLaneStep)))
         lanes.specials = <FastadLaneSpecial*>checked(calloc(specials, sizeof(FastadLaneSpecial)))
         lanes.expected = <FastadLaneGuard*>checked(malloc((self.path.guards + 1) * sizeof(FastadLaneGuard)))
         lanes.constants = <double*>checked(malloc(n * sizeof(double)))
@@ -65,6 +63,7 @@ cdef class Lowering:
             return 0
         self.exit_count = count
         self.exits = <int32_t*>checked(malloc(self.path.guards * count * sizeof(int32_t)))
+        self.lanes.exits = <int32_t*>checked(malloc(self.path.guards * count * sizeof(int32_t)))
         for k in range(self.path.guards * count):
             self.exits[k] = -1
         for guard, places in exits.items():
@@ -303,13 +302,13 @@ cdef class Lowering:
         cdef int j, size = self.size_of(check)
         if size:
             self.take_size(&x if size == 1 else &y)
-        for j in range(1, self.exit_count):
-            if self.exits[k * self.exit_count + j] >= 0:
-                self.step(FASTAD_LANE_EXIT, self.of[self.exits[k * self.exit_count + j]].slot, 0, self.exit_slot + j)
         self.lanes.expected[k].expected = self.path.expected[k] if check.op == OP_GUARD_VALUE else check.expected
+        self.lanes.expected[k].results = NULL
+        if self.exit_count and self.exits[k * self.exit_count] >= 0:
+            self.lanes.expected[k].results = &self.lanes.exits[k * self.exit_count]
+            for j in range(self.exit_count):
+                self.lanes.exits[k * self.exit_count + j] = self.of[self.exits[k * self.exit_count + j]].slot
         self.step(op, x, y, <int32_t>k)
-        j = self.exits[k * self.exit_count] if self.exit_count else -1
-        self.lanes.steps[self.lanes.step_count - 1].z = self.of[j].slot if j >= 0 else -1
         self.lanes.steps[self.lanes.step_count - 1].u = size
 
     cdef int size_of(self, const Check* check) noexcept nogil:
@@ -376,7 +375,10 @@ cdef class Lowering:
                 lanes.alive_count[step.out] = <int8_t>len(alive) if len(alive) <= FASTAD_MOST_MOVED else -1
                 for k, slot in enumerate(alive if len(alive) <= FASTAD_MOST_MOVED else ()):
                     lanes.alive[step.out * FASTAD_MOST_MOVED + k] = slot
-                read = (step.x, step.x if step.op == FASTAD_LANE_VALUE else step.y, step.z)
+                read = [step.x, step.x if step.op == FASTAD_LANE_VALUE else step.y]
+                if lanes.expected[step.out].results != NULL:
+                    for k in range(self.exit_count):
+                        read.append(lanes.expected[step.out].results[k])
             elif step.op == FASTAD_LANE_SPECIAL:
                 alive.discard(lanes.specials[step.x].out)
                 read = lanes.specials[step.x].operands
@@ -584,7 +586,7 @@ cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object di
     cdef Lanes lanes = lowering.lanes
     cdef int64_t k
     lanes.owner, lowering.path = owner, path
-    lowering.allocate((len(exits) + 1) * len(outputs))
+    lowering.allocate()
     lowering.find_same()
     lanes.outputs = <int32_t*>checked(malloc((len(outputs) + 1) * sizeof(int32_t)))
     lanes.output_count = len(outputs)
@@ -597,17 +599,11 @@ cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object di
     lowering.set_exits(exits, <int>len(outputs))
     lowering.find_needed()
     lowering.place_constants(inputs, shared)
-    lowering.exit_slot = <int32_t>lowering.slots
-    lowering.slots += lowering.exit_count
-    lanes.exit_slot = lowering.exit_slot
     lowering.find_last()
     lowering.write_steps(fast)
     lowering.forward_specials = lanes.special_count
     for k in range(lanes.output_count):
         lanes.outputs[k] = -1 if outputs[k] < 0 else lowering.of[lowering.of[<int64_t>outputs[k]].same].slot
-        if exits:
-            lowering.step(FASTAD_LANE_EXIT, lanes.outputs[k], 0, lowering.exit_slot + <int32_t>k)
-            lanes.outputs[k] = lowering.exit_slot + <int32_t>k
     lowering.write_sweeps(inputs, outputs if differentiated else [])
     lanes.slots, lanes.adjoints, lanes.guards = max(lowering.slots, 1), lowering.adjoints, path.guards
     if not differentiated:

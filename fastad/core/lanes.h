@@ -12,13 +12,14 @@
 
 #define FASTAD_MAX_LANES 504      /* points at once; a multiple of FASTAD_LANES_STEP, with slots that do not meet in the cache */
 #define FASTAD_LANES_STEP 8
+#define FASTAD_BEYOND 64
+#define FASTAD_LANE_WORDS ((FASTAD_MAX_LANES + 63) / 64)
 #define FASTAD_MOST_MOVED 16      /* slots that are moved with a point */
 
 /* Steps beside the opcodes of the op table, which start at 32. */
 enum {
     FASTAD_LANE_SPECIAL = 0,       /* x is its place among the special instructions */
-    FASTAD_LANE_LESS = 1,          /* guards: out is their number, z the result of points that they fail at, -1 for none; u says
-                                      that x (1) or y (2) is compared without its sign */
+    FASTAD_LANE_LESS = 1,          /* guards: out is their number; u says that x (1) or y (2) is compared without its sign */
     FASTAD_LANE_LESS_EQUAL = 2,
     FASTAD_LANE_EQUAL = 3,
     FASTAD_LANE_VALUE = 4,         /* y is how the number is rounded */
@@ -27,7 +28,6 @@ enum {
     FASTAD_LANE_SIN = 7,
     FASTAD_LANE_COS = 8,
     FASTAD_LANE_TANH = 9,
-    FASTAD_LANE_EXIT = 10,         /* further results: out gets x at the points that no guard has failed at */
     FASTAD_LANE_PAIRS = 256,       /* + 8 * first + second: a sum, difference, product or quotient, and what becomes of it */
     FASTAD_LANE_TRIPLES = 512      /* + 8 * (8 * first + second) + third: and what becomes of that, with slot u */
 };
@@ -71,11 +71,17 @@ typedef struct {
 
 typedef struct {
     double expected;               /* of a comparison 0 or 1 */
+    const int32_t *results;        /* slots of the results of points that it fails at; NULL where they are not there yet */
 } FastadLaneGuard;
+
+typedef struct {                   /* where the numbers of one slot are, point by point */
+    int32_t slot;
+    char *data;
+    int64_t stride;                /* bytes */
+} FastadLaneColumn;
 
 typedef struct {                   /* a workspace: what happens to one block of points */
     double *v, *w;
-    int exit;                      /* the slot that results of points go to that leave */
     int width;                     /* from one slot to the next */
     int lanes;                     /* in use, the first ones; a multiple of FASTAD_LANES_STEP */
     int left;                      /* points that no guard has failed at */
@@ -83,16 +89,19 @@ typedef struct {                   /* a workspace: what happens to one block of 
     const FastadLaneSpecial *specials;
     const FastadLaneGuard *guards;
     double (*rounded)(double v, int how);
-    int done, lost;                /* points that a guard has failed at since points last moved: with their results, and without */
-    int32_t done_lanes[FASTAD_MAX_LANES], lost_lanes[FASTAD_MAX_LANES];
-    uint64_t alive[(FASTAD_MAX_LANES + 63) / 64];      /* a bit for each lane whose point no guard has failed at */
-    double failed[FASTAD_MAX_LANES];      /* number of the first guard that failed; infinity where none has, -1 for no point */
-    double place[FASTAD_MAX_LANES];       /* where among the rows the point is */
+    const FastadLaneColumn *results;      /* where they go */
+    int result_count;
+    const int64_t *rows;           /* by place of a point: its row; NULL where that is the same */
+    uint64_t alive[FASTAD_LANE_WORDS];    /* a bit for each lane whose point no guard has failed at */
+    int lost;                      /* points that a guard has failed at without results since points last moved */
+    int32_t lost_lanes[FASTAD_MAX_LANES], lost_guards[FASTAD_MAX_LANES];
+    double place[FASTAD_MAX_LANES];       /* where among the points that of a lane is */
     double found[FASTAD_MAX_LANES];       /* the number that did not leave as it was expected to */
 } FastadLaneBlock;
 
 typedef struct {
-    /* Runs n steps, or until no more than `enough` points are left; returns how many it ran. */
+    /* Runs n steps, or until no more than `enough` points are left; returns how many it ran. Results of points that leave with them
+       are written. */
     int64_t (*forward)(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *block);
     /* Takes as many points as are left to the first lanes, numbered from `first` on. */
     void (*begin)(FastadLaneBlock *block, double first);

@@ -24,6 +24,12 @@ cdef extern from "fastad/core/lanes.h":
 
     ctypedef struct FastadLaneGuard:
         double expected
+        const int32_t* results
+
+    ctypedef struct FastadLaneColumn:
+        int32_t slot
+        char* data
+        int64_t stride
 
 
 cdef struct Check:          # a guard, in few bytes: there may be as many as instructions
@@ -70,7 +76,7 @@ cdef class Lanes:
     cdef int32_t* alive             # by guard, FASTAD_MOST_MOVED places: slots that differ from point to point and are read behind it
     cdef int8_t* alive_count        # how many; -1 for too many. NULL where a derivative is wanted
     cdef int32_t* outputs           # value slots of the results, -1 where one is the same on the whole path
-    cdef int32_t exit_slot          # the slot of the first result, where points leave with it
+    cdef int32_t* exits             # by guard and result: the slot it is in if the guard fails; NULL where points leave without results
     cdef LaneSweep* sweeps          # of the results that depend on a differentiated input
     cdef readonly int64_t step_count, back_count, special_count, guards, constant_count, shared_count, load_count
     cdef readonly int64_t gradient_count, output_count, sweep_count

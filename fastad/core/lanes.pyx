@@ -11,8 +11,7 @@ there come back. Where only values are wanted, the points that go on move togeth
 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport INFINITY
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy
 
@@ -37,9 +36,9 @@ cdef extern from *:
     }
     """
     enum:
-        FASTAD_MAX_LANES, FASTAD_LANES_STEP, FASTAD_MOST_MOVED
+        FASTAD_MAX_LANES, FASTAD_LANES_STEP, FASTAD_BEYOND, FASTAD_MOST_MOVED
         FASTAD_LANE_SPECIAL, FASTAD_LANE_LESS, FASTAD_LANE_LESS_EQUAL, FASTAD_LANE_EQUAL, FASTAD_LANE_VALUE
-        FASTAD_LANE_EXP, FASTAD_LANE_LOG, FASTAD_LANE_SIN, FASTAD_LANE_COS, FASTAD_LANE_TANH, FASTAD_LANE_EXIT, FASTAD_LANE_PAIRS
+        FASTAD_LANE_EXP, FASTAD_LANE_LOG, FASTAD_LANE_SIN, FASTAD_LANE_COS, FASTAD_LANE_TANH, FASTAD_LANE_PAIRS
         FASTAD_LANE_TRIPLES
         FASTAD_THEN_ADD, FASTAD_THEN_SUBTRACT, FASTAD_THEN_MULTIPLY, FASTAD_THEN_DIVIDE, FASTAD_THEN_SUBTRACTED, FASTAD_THEN_DIVIDED
         FASTAD_THEN_ABSOLUTE
@@ -48,13 +47,15 @@ cdef extern from *:
     ctypedef struct FastadLaneBlock:
         double* v
         double* w
-        int exit, width, lanes, left, enough, done, lost
-        int32_t done_lanes[504]
-        int32_t lost_lanes[504]
+        int width, lanes, left, enough, result_count, lost
         const FastadLaneSpecial* specials
         const FastadLaneGuard* guards
         double (*rounded)(double v, int how) noexcept nogil
-        double failed[504]
+        const FastadLaneColumn* results
+        const int64_t* rows
+        uint64_t alive[8]
+        int32_t lost_lanes[504]
+        int32_t lost_guards[504]
         double place[504]
         double found[504]
 
@@ -103,6 +104,7 @@ cdef class Lanes:
         free(self.outputs)
         free(self.alive)
         free(self.alive_count)
+        free(self.exits)
 
     @property
     def width(self):
@@ -123,12 +125,6 @@ include "lane_lowering.pxi"
 
 # ---- running -----------------------------------------------------------------------------------------------------------------
 
-cdef struct Column:            # where the numbers of one slot are, point by point
-    int32_t slot
-    char* data
-    int64_t stride             # bytes
-
-
 @cython.final
 cdef class Points:
     """Where the inputs of many points are and where their results go.
@@ -139,8 +135,8 @@ cdef class Points:
     """
 
     cdef readonly Lanes lanes
-    cdef Column* columns        # those of loads, then results, then gradients
-    cdef Column* shared
+    cdef FastadLaneColumn* columns      # those of loads, then results, then gradients
+    cdef FastadLaneColumn* shared
     cdef int64_t results, total
     cdef public bint stopping   # another thread has been interrupted
 
@@ -148,8 +144,9 @@ cdef class Points:
         cdef int64_t k, j
         cdef Port* port
         self.lanes = lanes
-        self.columns = <Column*>checked(malloc((lanes.load_count + lanes.output_count + lanes.gradient_count + 1) * sizeof(Column)))
-        self.shared = <Column*>checked(malloc((lanes.shared_count + 1) * sizeof(Column)))
+        k = lanes.load_count + lanes.output_count + lanes.gradient_count
+        self.columns = <FastadLaneColumn*>checked(malloc((k + 1) * sizeof(FastadLaneColumn)))
+        self.shared = <FastadLaneColumn*>checked(malloc((lanes.shared_count + 1) * sizeof(FastadLaneColumn)))
         for k in range(lanes.shared_count):
             port = &lanes.shared[k]
             self.shared[k] = column_of(port, inputs)
@@ -158,25 +155,25 @@ cdef class Points:
         self.results = k = lanes.load_count
         for place, result in enumerate(results):
             if result is not None and lanes.outputs[<int64_t>place] >= 0:
-                self.columns[k] = Column(lanes.outputs[<int64_t>place], <char*><size_t>result[0], result[1])
+                self.columns[k] = FastadLaneColumn(lanes.outputs[<int64_t>place], <char*><size_t>result[0], result[1])
                 k += 1
         self.total = k
         for j in range(lanes.sweep_count):
             for k in range(lanes.sweeps[j].gradient, lanes.sweeps[j].gradient_stop):
                 port = &lanes.gradients[k]
                 address, stride = gradients[lanes.sweeps[j].output, port.leaf]
-                self.columns[self.total + k] = Column(port.slot, <char*><size_t>address + 8 * port.element, stride)
+                self.columns[self.total + k] = FastadLaneColumn(port.slot, <char*><size_t>address + 8 * port.element, stride)
 
     def __dealloc__(self):
         free(self.columns)
         free(self.shared)
 
 
-cdef Column column_of(const Port* port, list inputs) except *:
+cdef FastadLaneColumn column_of(const Port* port, list inputs) except *:
     if port.leaf < 0:
-        return Column(port.slot, <char*>port.at, 0)
+        return FastadLaneColumn(port.slot, <char*>port.at, 0)
     address, stride = inputs[port.leaf]
-    return Column(port.slot, <char*><size_t>address + 8 * port.element, stride)
+    return FastadLaneColumn(port.slot, <char*><size_t>address + 8 * port.element, stride)
 
 
 cdef struct Loss:              # a point that failed at a guard
@@ -194,15 +191,17 @@ cdef class Worker:
     cdef FastadLaneBlock block
     cdef const FastadLaneStep* steps
     cdef const FastadLaneReverse* back
-    cdef const Column* loads
-    cdef const Column* results
-    cdef const Column* gradients
-    cdef int64_t step_count, load_count, result_count, sweep_count
+    cdef const FastadLaneColumn* loads
+    cdef const FastadLaneColumn* gradients
+    cdef int64_t step_count, load_count, sweep_count
     cdef const LaneSweep* sweeps
     cdef const int32_t* alive
     cdef const int8_t* alive_count
-    cdef const int64_t* rows
     cdef Loss* losses
+    cdef int done                       # how many points of the block are done, on which lanes, and their rows
+    cdef int32_t[504] lanes
+    cdef int64_t[504] to
+    cdef bint in_order                  # the first lanes, and one row after the other
     cdef readonly int64_t lost          # how many points have failed at a guard
     cdef int64_t room                   # for how many there is room
 
@@ -213,15 +212,14 @@ cdef class Worker:
         self.block.width = width or lanes.width
         if self.block.width > FASTAD_MAX_LANES or self.block.width % FASTAD_LANES_STEP:
             raise ValueError(f"lanes must be a multiple of {FASTAD_LANES_STEP} up to {FASTAD_MAX_LANES}, not {width}")
-        doubles = (lanes.slots + lanes.adjoints) * self.block.width
+        doubles = (lanes.slots + lanes.adjoints) * self.block.width + FASTAD_BEYOND
         self.memory = <double*>checked(malloc(doubles * sizeof(double) + ALIGNMENT))
         self.block.v = <double*>(<size_t>self.memory + (ALIGNMENT - <size_t>self.memory % ALIGNMENT))
         self.block.w = self.block.v + lanes.slots * self.block.width
         self.block.specials, self.block.guards, self.block.rounded = lanes.specials, lanes.expected, rounded
         self.steps, self.step_count, self.back = lanes.steps, lanes.step_count, lanes.back
-        self.block.exit = lanes.exit_slot
         self.loads, self.load_count = points.columns, lanes.load_count
-        self.results, self.result_count = points.columns + points.results, points.total - points.results
+        self.block.results, self.block.result_count = points.columns + points.results, <int>(points.total - points.results)
         self.gradients, self.sweeps, self.sweep_count = points.columns + points.total, lanes.sweeps, lanes.sweep_count
         self.alive, self.alive_count = lanes.alive, lanes.alive_count
         self.fill(lanes)
@@ -250,7 +248,7 @@ cdef class Worker:
         a guard. The results of the others are written.
         """
         cdef int64_t at = start, before = self.lost
-        self.rows = <const int64_t*>rows
+        self.block.rows = <const int64_t*>rows
         with nogil:
             while at < stop:
                 self.one_block(at, stop)
@@ -273,11 +271,12 @@ cdef class Worker:
         kernels.begin(&self.block, <double>start)
         self.load(start, count)
         self.forward()
-        self.list_done()
+        self.note_lost()
         if self.block.left:
+            self.list_done(count)
+            self.store(self.block.results, self.block.result_count, self.block.v)
             for k in range(self.sweep_count):
                 self.reverse(&self.sweeps[k])
-        self.conclude()
         return 0
 
     cdef int pause(self) except -1 with gil:
@@ -314,30 +313,34 @@ cdef class Worker:
         elif count < 0:
             self.block.enough = self.block.left - 1
         else:
-            self.conclude()
+            self.note_lost()
             kernels.move_together(&self.block, &self.alive[FASTAD_MOST_MOVED * guard], count)
             self.block.enough = self.few_enough()
         return 0
 
-    cdef void list_done(self) noexcept nogil:
-        """Adds the points that no guard has failed at to those that have their results."""
-        cdef int l
-        for l in range(self.block.lanes):
-            if self.block.failed[l] == INFINITY:
-                self.block.done_lanes[self.block.done] = l
-                self.block.done += 1
-
-    cdef int conclude(self) except -1 nogil:
-        """Writes down the results of points that have them, and which guards others have failed at."""
+    cdef int note_lost(self) except -1 nogil:
+        """Writes down which points have left without results, and where."""
         cdef int k, l
         if self.lost + self.block.lost > self.room:
             self.make_room()
         for k in range(self.block.lost):
             l = self.block.lost_lanes[k]
-            self.losses[self.lost + k] = Loss(<int64_t>self.block.place[l], <int64_t>self.block.failed[l], self.block.found[l])
+            self.losses[self.lost + k] = Loss(<int64_t>self.block.place[l], self.block.lost_guards[k], self.block.found[l])
         self.lost += self.block.lost
-        self.store(self.results, self.result_count, self.block.v)
         return 0
+
+    cdef void list_done(self, int count) noexcept nogil:
+        """Lists the lanes whose points no guard has failed at, and the rows of these."""
+        cdef const int64_t* rows = self.block.rows
+        cdef int l, n = 0
+        for l in range(self.block.lanes):
+            if self.block.alive[l // 64] >> l % 64 & 1:
+                self.lanes[n], self.to[n] = l, <int64_t>self.block.place[l]
+                n += 1
+        if rows != NULL:
+            for l in range(n):
+                self.to[l] = rows[self.to[l]]
+        self.done, self.in_order = n, rows == NULL and n == count
 
     cdef int make_room(self) except -1 nogil:
         """Makes room for another block of points that fail."""
@@ -374,7 +377,7 @@ cdef class Worker:
 
     cdef void load(self, int64_t start, int count) noexcept nogil:
         """Takes `count` points to the first lanes; the others repeat the last one."""
-        cdef const int64_t* rows = self.rows
+        cdef const int64_t* rows = self.block.rows
         cdef const char* data
         cdef double* v
         cdef int64_t k, stride
@@ -394,31 +397,21 @@ cdef class Worker:
             for l in range(count, self.block.width):
                 v[l] = v[count - 1]
 
-    cdef void store(self, const Column* columns, int64_t count, const double* values) noexcept nogil:
+    cdef void store(self, const FastadLaneColumn* columns, int64_t count, const double* values) noexcept nogil:
         """Takes some slots of the points that are done to where they go."""
-        cdef const double* places = self.block.place
-        cdef const int32_t* lanes = self.block.done_lanes
-        cdef const int64_t* rows = self.rows
         cdef const double* x
         cdef char* data
-        cdef int64_t[504] to
         cdef int64_t k, stride
-        cdef int l, n = self.block.done
-        cdef bint in_order = n > 0 and lanes[n - 1] == n - 1        # all lanes up to there, for points that lie side by side
-        for l in range(n):
-            to[l] = <int64_t>places[lanes[l]]
-            if rows != NULL:
-                to[l] = rows[to[l]]
-            in_order = in_order and to[l] == to[0] + l and lanes[l] == l
+        cdef int l
         for k in range(count):
             x, data, stride = values + columns[k].slot * self.block.width, columns[k].data, columns[k].stride
-            if in_order:
-                data += to[0] * stride
-                for l in range(n):
+            if self.in_order:
+                data += self.to[0] * stride
+                for l in range(self.done):
                     (<double*>(data + l * stride))[0] = x[l]
             else:
-                for l in range(n):
-                    (<double*>(data + to[l] * stride))[0] = x[lanes[l]]
+                for l in range(self.done):
+                    (<double*>(data + self.to[l] * stride))[0] = x[self.lanes[l]]
 
 
 cdef bint vectorised(const char* name, const double* x, double* result, int n) noexcept nogil:

@@ -14,12 +14,16 @@
 
 #if defined(__clang__)
 #define FASTAD_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#define FASTAD_UNROLLED _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__)
 #define FASTAD_INDEPENDENT _Pragma("GCC ivdep") _Pragma("GCC unroll 2")
+#define FASTAD_UNROLLED _Pragma("GCC unroll 64")
 #elif defined(_MSC_VER)
 #define FASTAD_INDEPENDENT __pragma(loop(ivdep))
+#define FASTAD_UNROLLED
 #else
 #define FASTAD_INDEPENDENT
+#define FASTAD_UNROLLED
 #endif
 
 /* A loop over lanes. Slots are the same or apart, so that no lane waits for another; and there is no rest of less than a step. */
@@ -79,12 +83,9 @@ static void check_value(const FastadLaneStep *step, FastadLaneBlock *block) {
         double found = block->rounded(x[l], step->y);
         int same = (found == expected || (found != found && expected != expected))
             && (step->y != 0 || found != 0.0 || fastad_bits_of(found) == fastad_bits_of(expected));
-        if (!same && block->failed[l] == INFINITY) {
-            block->failed[l] = step->out;
+        if (!same && block->alive[l / 64] >> l % 64 & 1) {
             block->found[l] = found;
-            block->lost_lanes[block->lost++] = l;
-            block->alive[l / 64] &= ~((uint64_t)1 << l % 64);
-            block->left--;
+            note_failed(step, block, (uint64_t)1 << l % 64, l / 64 * 64);
         }
     }
 }
@@ -97,8 +98,7 @@ static int64_t forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *
     for (i = 0; i < n; i++) {
         const FastadLaneStep *step = &steps[i];
         const double *x = v + step->x * width, *y = v + step->y * width;
-        const double *z = v + (step->z < 0 ? 0 : step->z) * width;
-        const double *u = v + step->u * width;
+        const double *z = v + step->z * width, *u = v + step->u * width;
         double *out = v + step->out * width;
         size_t l;
         switch (step->op) {
@@ -113,7 +113,6 @@ static int64_t forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *
         case FASTAD_LANE_SIN: sines(x, out, lanes); break;
         case FASTAD_LANE_COS: fastad_sines(x, out, lanes, 1); break;
         case FASTAD_LANE_TANH: fastad_tanhs(x, out, lanes); break;
-        case FASTAD_LANE_EXIT: FASTAD_EACH(out[l] = block->failed[l] == INFINITY ? x[l] : out[l]) break;
         case FASTAD_LANE_LESS:
         case FASTAD_LANE_LESS_EQUAL:
         case FASTAD_LANE_EQUAL:
@@ -144,15 +143,21 @@ static const uint8_t ONES[16] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4}
 static void all_alive(FastadLaneBlock *block) {
     const int left = block->left;
     int l;
-    for (l = 0; l < block->lanes; l++) block->failed[l] = l < left ? INFINITY : -1.0;
-    for (l = 0; l < block->lanes; l += 64) block->alive[l / 64] = left >= l + 64 ? ~(uint64_t)0 : left <= l ? 0 : ((uint64_t)1 << (left - l)) - 1;
-    block->done = block->lost = 0;
+    for (l = 0; l < FASTAD_MAX_LANES; l += 64) block->alive[l / 64] = left >= l + 64 ? ~(uint64_t)0 : left <= l ? 0 : ((uint64_t)1 << (left - l)) - 1;
+    block->lost = 0;
 }
 
 static void begin(FastadLaneBlock *block, double first) {
-    int l;
+    const int64_t row = (int64_t)first;
+    int l, j;
     for (l = 0; l < block->lanes; l++) block->place[l] = first + l;
     all_alive(block);
+    /* Points leave in no order, each with a cache line that nothing has asked for. */
+    for (j = 0; j < block->result_count && !block->rows; j++) {
+        const FastadLaneColumn *to = &block->results[j];
+        const int step = to->stride == sizeof(double) ? 64 / sizeof(double) : 1;
+        for (l = 0; l < block->left; l += step) FASTAD_PREFETCH(to->data + (row + l) * to->stride, 1);
+    }
 }
 
 /* Moves the numbers of four lanes that have their bit in a mask to `at`, in each of n columns; returns how many they are. */

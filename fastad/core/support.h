@@ -7,6 +7,13 @@
 
 #include <math.h>
 
+/* Begins to bring what is at p near, for reading (0) or writing (1). */
+#if defined(__GNUC__) || defined(__clang__)
+#define FASTAD_PREFETCH(p, writing) __builtin_prefetch(p, writing)
+#else
+#define FASTAD_PREFETCH(p, writing) ((void)(p))
+#endif
+
 /* The product of the chain rule: zero wins over infinity and NaN, and then the plain product is NaN: the only case to look at. */
 static inline double fastad_mulz(double x, double y) {
     double product = x * y;

@@ -5,6 +5,7 @@
 #define FASTAD_LOOPS_H
 
 #include <string.h>
+#include "fastad/core/support.h"
 #include "fastad/core/vector.h"
 
 #if defined(__clang__)
@@ -168,15 +169,9 @@ FASTAD_CONVERSION(bool_to_float, uint8_t, float, (float)(x != 0))
 FASTAD_CHOICE(where_8, int64_t)
 FASTAD_CHOICE(where_4, int32_t)
 
-#if defined(__GNUC__) || defined(__clang__)
-#define FASTAD_PREFETCH(p) __builtin_prefetch(p)
-#else
-#define FASTAD_PREFETCH(p) ((void)(p))
-#endif
-
 static void fastad_fetch(const char *p, npy_intp n) {
     npy_intp i;
-    for (i = 0; i < n; i += 64) FASTAD_PREFETCH(p + i);
+    for (i = 0; i < n; i += 64) FASTAD_PREFETCH(p + i, 0);
 }
 
 /* Sums in eight parts, which every instruction set adds up in the same order; halves of what is long, for the rounding errors' sake. */
