@@ -28,22 +28,24 @@ SANITIZE = os.environ.get("FASTAD_SANITIZE", "")
 SIMPLER = {} if DEBUG or sys.platform == "win32" else {
     "core/special": ["-O1", "-fno-inline"], "core/sweeps": ["-fno-inline-functions-called-once"]}
 CORE = ("tape", "scalar", "functions", "nested", "sweeps", "schedule", "seeds", "special", "simd", "lanes")
-HEADERS = ("core/atomics.h", "core/vector.h", "core/support.h", "core/transcendental.h")      # that many include
+HEADERS = ("core/atomics.h", "core/levels.h", "core/vector.h", "core/support.h", "core/transcendental.h")      # that many include
 LANES_HEADERS = ("core/lanes.h", "core/simd.h")
 OWN_DEPENDS = {
     "core/schedule": ("core/dots.h",), "core/seeds": ("core/seeds.h",), "core/simd": LANES_HEADERS,
     "core/lanes": (*LANES_HEADERS, "core/lane_guards.h", "core/lanes_kernels.c", "core/generated/lanes_rows.h"),
     "arrays/memory": ("arrays/memory.h",),
-    "programs/code": (*LANES_HEADERS, "programs/loops.h", "programs/short_loops.h", "programs/extremes.h", "programs/products.h"),
+    "programs/code": (*LANES_HEADERS, "programs/loops.h", "programs/short_loops.h", "programs/extremes.h", "programs/products.h",
+                      "programs/narrow_products.h"),
 }
 
-# One kernel file, compiled once per instruction set; which of them runs is decided when fastad is imported (core/simd.pyx). Without
-# -mfma, as one rounding more or less would tell the sets apart.
-LEVELED = {"fastad.core.lanes": "fastad/core/lanes_kernels.c"}
+# Kernel files, compiled once per instruction set; which of them runs is decided when fastad is imported (core/simd.pyx). Without
+# -mfma, as one rounding more or less would tell the sets apart: but for products of matrices, which are BLAS's otherwise.
+LEVELED = {"fastad.core.lanes": "fastad/core/lanes_kernels.c", "fastad.programs.code": "fastad/programs/narrow_products.c"}
 LEVELS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32:
     LEVELS |= {"avx2": ["/arch:AVX2"], "avx512": ["/arch:AVX512"]} if sys.platform == "win32" else {
         "avx2": ["-mavx2"], "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]}
+FUSED = {"fastad.programs.code": {level: ["-ffp-contract=fast", *(["-mfma"] if options else [])] for level, options in LEVELS.items()}}
 LEVEL_MACROS = [("FASTAD_HAVE_LEVELS", "1")] if len(LEVELS) > 1 else []
 # On a free-threaded Python importing one of these switches the GIL on. The others keep their state in the thread, or change what
 # they share by atomic operations only.
@@ -100,7 +102,7 @@ class BuildLevels(build_ext):
             [there] = self.compiler.object_filenames([source], output_dir=folder)
             if self.force or newer_group([source, *extension.depends], there):
                 # -fno-trapping-math lets comparisons become masks; it changes no result.
-                quiet = [] if sys.platform == "win32" else ["-fno-trapping-math"]
+                quiet = [] if sys.platform == "win32" else ["-fno-trapping-math", *FUSED.get(extension.name, {}).get(level, [])]
                 self.compiler.compile([source], output_dir=folder, macros=[*extension.define_macros, ("FASTAD_LEVEL", level)],
                                       include_dirs=extension.include_dirs,
                                       extra_postargs=extension.extra_compile_args + quiet + options)

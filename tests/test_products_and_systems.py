@@ -1,9 +1,14 @@
 """Products of matrices and functions of linear algebra in a replay: NumPy's results, and its errors."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import fastad
+from fastad.core import simd
 
 SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33]
 
@@ -58,6 +63,50 @@ def test_products_of_stacks(shapes):
     check_product(np.matmul, numbers(*shapes[0]), numbers(*shapes[1]))
     check_product(lambda x, y: np.swapaxes(x, -1, -2) @ (np.swapaxes(x, -1, -2).shape[-1] * x), numbers(*shapes[0]), numbers(3))
     check_product(lambda x, y: x[..., ::2, :] @ y, numbers(*shapes[0]), numbers(*shapes[1]))
+
+
+NARROW = [(4, 17, 5), (5, 40, 9), (6, 16, 13), (7, 64, 16), (67, 12, 25), (131, 10, 10), (64, 32, 64), (3, 300, 12), (9, 257, 4), (16, 1000, 16),
+          (32, 300, 30)]
+
+
+@pytest.mark.parametrize("shape", NARROW)
+@pytest.mark.parametrize("dtype", [float, np.float32])
+def test_products_of_short_rows(shape, dtype):
+    n, k, m = shape
+    for around in ((), (3,)):
+        x, y = numbers(*around, n, k, dtype=dtype), numbers(*around, k, m, dtype=dtype)
+        check_product(np.matmul, x, y)
+        check_product(lambda x, y: np.swapaxes(x, -1, -2) @ y, np.swapaxes(x, -1, -2).copy(), y)
+        check_product(lambda x, y: x @ np.swapaxes(y, -1, -2), x, np.swapaxes(y, -1, -2).copy())
+        check_product(lambda x, y: x[..., ::2, ::-1] @ y[..., ::-1, 1:], x, y)
+        check_product(lambda x, y: np.swapaxes(x @ y, -1, -2), x, y)
+
+
+def test_short_rows_that_are_not_finite():
+    x, y = numbers(20, 20), numbers(20, 10)
+    x[3, 4], x[7, 7], y[9, 9] = np.nan, np.inf, -np.inf
+    program = fastad.record(np.matmul)
+    program(x, y)
+    np.testing.assert_array_equal(np.isfinite(program(x, y)), np.isfinite(x @ y))
+
+
+LEVEL_SCRIPT = """
+import sys
+sys.path.insert(0, "tests")
+import test_products_and_systems as tests
+from fastad.core import simd
+for shape in tests.NARROW:
+    tests.test_products_of_short_rows(shape, float)
+print(simd.level())
+"""
+
+
+@pytest.mark.parametrize("level", simd.LEVELS[:simd.LEVELS.index(simd.best_level()) + 1])
+def test_short_rows_at_every_level(level):
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    done = subprocess.run([sys.executable, "-c", LEVEL_SCRIPT], capture_output=True, text=True, cwd=root, timeout=120,
+                          env={**os.environ, "FASTAD_SIMD": level})
+    assert done.stdout.strip() == level, done.stderr
 
 
 def test_products_of_nothing():

@@ -26,14 +26,8 @@ from fastad.core.tape cimport (
 cdef extern from *:
     """
     #include "fastad/core/lanes.h"
-    static const FastadLaneKernels *fastad_lane_kernels(int level) {
-    #ifdef FASTAD_HAVE_LEVELS
-        if (level == 1) return fastad_lanes_avx2();
-        if (level == 2) return fastad_lanes_avx512();
-    #endif
-        (void)level;
-        return fastad_lanes_baseline();
-    }
+    #include "fastad/core/levels.h"
+    static const FastadLaneKernels *fastad_lane_kernels(int level) { return FASTAD_AT_LEVEL(fastad_lanes_, level); }
     """
     enum:
         FASTAD_MAX_LANES, FASTAD_LANES_STEP, FASTAD_BEYOND, FASTAD_MOST_MOVED

@@ -2,7 +2,7 @@
 #ifndef FASTAD_SIMD_H
 #define FASTAD_SIMD_H
 
-enum { FASTAD_BASELINE = 0, FASTAD_AVX2 = 1, FASTAD_AVX512 = 2 };
+#include "fastad/core/levels.h"
 
 #if !defined(FASTAD_HAVE_LEVELS)
 static int fastad_best_level(void) { return FASTAD_BASELINE; }
@@ -28,7 +28,7 @@ static int fastad_best_level(void) {
     fastad_cpuid(0, found);
     if (found[0] < 7) return FASTAD_BASELINE;
     fastad_cpuid(1, found);
-    if (!(found[2] >> 27 & 1)) return FASTAD_BASELINE;      /* the system tells which registers it saves */
+    if (!(found[2] >> 27 & 1) || !(found[2] >> 12 & 1)) return FASTAD_BASELINE;      /* the system tells which registers it saves; FMA */
     saved = fastad_saved_registers();
     fastad_cpuid(7, found);
     if ((saved & 0x6) != 0x6 || !(found[1] >> 5 & 1)) return FASTAD_BASELINE;

@@ -1,7 +1,7 @@
 """The instruction set that vectorised kernels are chosen for, when fastad is imported.
 
 It is the best one that the processor has and that kernels were compiled for; the environment variable FASTAD_SIMD asks for a lower
-one: baseline, avx2 or avx512. Results are the same on each.
+one: baseline, avx2 or avx512. Results are the same on each, but for rounding in products of matrices.
 """
 
 cdef extern from "fastad/core/simd.h":

@@ -33,6 +33,7 @@ from fastad.core.schedule cimport (
     Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, run_reverse_tangent, run_tangent, schedule_of,
 )
 from fastad.core.seeds cimport LANES, reverse_lanes, reverse_tangent_lanes, tangent_lanes
+from fastad.core.simd cimport current_level
 from fastad.core.sweeps cimport (
     give_back, reverse_sweep, reverse_tangent_sweep, tangent_sweep, zeros,
 )

@@ -72,6 +72,23 @@ cdef extern from "fastad/programs/products.h":
     void fastad_product_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_product_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
 
+cdef extern from *:
+    """
+    #include "fastad/core/levels.h"
+    #include "fastad/programs/narrow_products.h"
+    static const FastadNarrowProducts *fastad_narrow_products(int level) { return FASTAD_AT_LEVEL(fastad_narrow_products_, level); }
+    """
+    enum:
+        FASTAD_NARROW_BYTES, FASTAD_NARROW_KEPT
+
+    ctypedef struct FastadNarrowProducts:
+        Loop of_double
+        Loop of_float
+
+    const FastadNarrowProducts* fastad_narrow_products(int level) noexcept nogil
+
+cdef const FastadNarrowProducts* narrow = fastad_narrow_products(current_level())
+
 # A loop that can fail: an index out of bounds, a guard.
 ctypedef bint (*CheckedLoop)(char** args, const cnp.npy_intp* dimensions, const cnp.npy_intp* strides, void* data) noexcept nogil
 

@@ -226,7 +226,9 @@ def _mean(Lowering to, arguments, Ref out):
 
 
 cdef enum:
-    SMALL_PRODUCT = 512        # multiplications
+    SMALL_PRODUCT = 512                # multiplications up to which fastad's loop for small products is faster than BLAS
+    LARGE_PRODUCT = 1 << 20            # and beyond which BLAS takes several threads
+    NARROW = 256                       # bytes from one row to the next of factors of which a column is read at a time
 
 
 def _product(Lowering to, arguments, Ref out):
@@ -275,8 +277,11 @@ cdef int set_product(Lowering to, Kernel* kernel, list matrices, tuple around) e
         kernel.strides[4 + 2 * i] = ref.strides[len(ref.strides) - 1]
     to.small = to.small and kernel.lengths[1] * kernel.lengths[2] * kernel.lengths[3] < SMALL
     join_rows(kernel)
-    if x.type_number in (NPY_DOUBLE, cnp.NPY_FLOAT) and is_small_product(kernel.lengths[1], kernel.lengths[2], kernel.lengths[3]):
-        kernel.loop, kernel.data = fastad_product_double if x.type_number == NPY_DOUBLE else fastad_product_float, NULL
+    if x.type_number in (NPY_DOUBLE, cnp.NPY_FLOAT):
+        if is_small_product(kernel.lengths[1], kernel.lengths[2], kernel.lengths[3]):
+            kernel.loop, kernel.data = fastad_product_double if x.type_number == NPY_DOUBLE else fastad_product_float, NULL
+        elif is_narrow_product(kernel, x.itemsize):
+            kernel.loop, kernel.data = narrow.of_double if x.type_number == NPY_DOUBLE else narrow.of_float, NULL
     return 1
 
 
@@ -287,6 +292,18 @@ cdef bint is_small_product(cnp.npy_intp rows, cnp.npy_intp inner, cnp.npy_intp c
     if columns == 1:
         return rows * inner <= SMALL_PRODUCT // 8
     return rows * inner * columns <= SMALL_PRODUCT or inner <= 3 or (inner == 4 and columns <= 4)
+
+
+cdef bint is_narrow_product(const Kernel* kernel, int size) noexcept:
+    """Whether fastad's loop for short rows is faster than BLAS, which copies both factors."""
+    cdef cnp.npy_intp rows = kernel.lengths[1], inner = kernel.lengths[2], columns = kernel.lengths[3]
+    cdef bint transposed = kernel.strides[3] == size and kernel.strides[4] != size
+    if narrow.of_double == NULL or kernel.strides[8] != size or columns * size < FASTAD_NARROW_BYTES \
+            or rows * inner * columns > LARGE_PRODUCT or (rows < 4 and kernel.strides[6] != size):
+        return False
+    if transposed and inner > 16:
+        return kernel.strides[4] <= NARROW and kernel.strides[5] <= NARROW
+    return inner * columns <= FASTAD_NARROW_KEPT
 
 
 cdef void join_rows(Kernel* kernel) noexcept:

@@ -101,7 +101,7 @@ cdef inline void read_rows(const char* source, char* target, int64_t rows, int64
 cdef void read_nest(const Nest* nest, const char* source, char* target, int64_t start, int64_t n) noexcept nogil:
     """Elements start to start + n - 1 of an operand of any strides, side by side."""
     cdef cnp.npy_intp[OUTER + 1] index
-    cdef int64_t left = start, run, rows, k
+    cdef int64_t left = start, run, rows, k, x
     cdef int d, last = nest.ndim - 1
     cdef int64_t inner = nest.lengths[last]
     cdef cnp.npy_intp step = nest.strides[last]
@@ -129,6 +129,10 @@ cdef void read_nest(const Nest* nest, const char* source, char* target, int64_t 
             run = min(n, inner - index[last])
             if step == nest.size:
                 memcpy(target, source, run * nest.size)
+            elif step == 0 and nest.size == 8:
+                x = (<const int64_t*>source)[0]
+                for k in range(run):
+                    (<int64_t*>target)[k] = x
             elif nest.size == 8:
                 for k in range(run):
                     (<int64_t*>target)[k] = (<const int64_t*>(source + k * step))[0]

@@ -1,0 +1,131 @@
+/* The kernels of narrow_products.h, compiled once per instruction set with FASTAD_LEVEL naming it.
+ *
+ * BLAS copies both factors into an order of its own, which takes longer than the arithmetic where rows are short. Here a tile of the
+ * product, four rows by up to three vectors, stays in registers while the inner axis is gone along:
+ *
+ *     for l:  y[l, tile]  ──▶  v[i, tile] += x[i, l] * y[l, tile]     for four i
+ *
+ * and only a second factor whose columns lie apart is copied. The last vector of a row overlaps the one before it rather than go beyond.
+ */
+
+#include <stddef.h>
+#include "fastad/core/support.h"
+#include "fastad/programs/narrow_products.h"
+
+/* GCC and Clang know vectors of any size; registers for a tile of them are there from AVX2 on, and on ARM. */
+#if defined(__GNUC__) && (defined(__AVX2__) || defined(__aarch64__))
+
+#define ROWS 4                /* of a tile */
+#define NEAR 2048             /* numbers of x that stay in the first cache while the tiles beside each other read them */
+#define AHEAD 8               /* rows that are asked for before they are read */
+#define FAR 128               /* bytes from one row of both factors to the next, where x is transposed, beyond which they are asked for too, */
+#define FEW 64                /* so many at a time */
+
+/* Where vector j of a tile is, in bytes from the first. */
+#define PLACE(j, vectors, last) ((j) < (vectors) - 1 ? (j) * FASTAD_NARROW_BYTES : (last))
+
+#define TILE(real, rows, vectors) \
+static void tile_of_##real##_##rows##_##vectors(const char *x, intptr_t x_row, intptr_t x_column, const char *y, intptr_t y_row, \
+                                                char *v, intptr_t v_row, intptr_t inner, intptr_t last, int add) { \
+    Vector_##real sums[rows][vectors]; \
+    intptr_t l; \
+    int i, j; \
+    for (i = 0; i < rows; i++) for (j = 0; j < vectors; j++) sums[i][j] = (Vector_##real){0}; \
+    if (add) \
+        for (i = 0; i < rows; i++) for (j = 0; j < vectors; j++) \
+            sums[i][j] = *(const Anywhere_##real *)(v + i * v_row + PLACE(j, vectors, last)); \
+    for (l = 0; l < inner; l++) { \
+        for (i = 0; i < rows; i++) { \
+            const real factor = *(const real *)(x + i * x_row + l * x_column); \
+            for (j = 0; j < vectors; j++) \
+                sums[i][j] += factor * *(const Anywhere_##real *)(y + l * y_row + PLACE(j, vectors, last)); \
+        } \
+    } \
+    for (i = 0; i < rows; i++) for (j = 0; j < vectors; j++) \
+        *(Anywhere_##real *)(v + i * v_row + PLACE(j, vectors, last)) = sums[i][j]; \
+}
+#define TILES(real, rows) TILE(real, rows, 1) TILE(real, rows, 2) TILE(real, rows, 3)
+#define TILES_OF(real, rows) {tile_of_##real##_##rows##_1, tile_of_##real##_##rows##_2, tile_of_##real##_##rows##_3}
+
+typedef void (*Tile)(const char *x, intptr_t x_row, intptr_t x_column, const char *y, intptr_t y_row,
+                     char *v, intptr_t v_row, intptr_t inner, intptr_t last, int add);
+
+/* How many vectors the next tile of a row has: two where four are left, so that none has less than its last one needs. */
+static int vectors_of(intptr_t columns, intptr_t lanes) {
+    const intptr_t vectors = (columns + lanes - 1) / lanes;
+    return vectors == 4 ? 2 : vectors < 3 ? (int)vectors : 3;
+}
+
+static void ask_for(const char *p, intptr_t bytes, int writing) {
+    intptr_t i;
+    for (i = 0; i < bytes; i += 64)
+        if (writing) FASTAD_PREFETCH(p + i, 1);
+        else FASTAD_PREFETCH(p + i, 0);
+}
+
+#define PRODUCT(real) \
+typedef real Vector_##real __attribute__((vector_size(FASTAD_NARROW_BYTES))); \
+typedef real Anywhere_##real __attribute__((vector_size(FASTAD_NARROW_BYTES), aligned(sizeof(real)), may_alias)); \
+TILES(real, 1) TILES(real, 2) TILES(real, 3) TILES(real, 4) \
+static const Tile tiles_of_##real[ROWS][3] = {TILES_OF(real, 1), TILES_OF(real, 2), TILES_OF(real, 3), TILES_OF(real, 4)}; \
+\
+static void product_of_##real(char **args, const intptr_t *lengths, const intptr_t *steps, void *data) { \
+    const intptr_t rows = lengths[1], columns = lengths[3], lanes = FASTAD_NARROW_BYTES / sizeof(real), size = sizeof(real); \
+    const intptr_t x_row = steps[3], x_column = steps[4], y_column = steps[6], v_row = steps[7]; \
+    const intptr_t tiles = (rows + ROWS - 1) / ROWS * ((columns + 3 * lanes - 1) / (3 * lanes));      /* about */ \
+    const int far = x_row == size && x_column > FAR; \
+    const intptr_t near = FASTAD_NARROW_KEPT / columns > 0 ? FASTAD_NARROW_KEPT / columns : 1, most = far && near > FEW ? FEW : near; \
+    real kept[FASTAD_NARROW_KEPT]; \
+    intptr_t outer, from, begin, first, i, j, l; \
+    (void)data; \
+    for (outer = 0; outer < lengths[0]; outer++) \
+    for (from = 0; from < lengths[2]; from += most) { \
+        const intptr_t inner = lengths[2] - from < most ? lengths[2] - from : most; \
+        const intptr_t block = NEAR / inner < ROWS ? ROWS : NEAR / inner / ROWS * ROWS; \
+        const char *x = args[0] + outer * steps[0] + from * x_column, *y = args[1] + outer * steps[1] + from * steps[5]; \
+        char *v = args[2] + outer * steps[2]; \
+        intptr_t y_row = steps[5], next = inner, tile = 0; \
+        if (y_column != size) { \
+            for (l = 0; l < inner; l++) for (j = 0; j < columns; j++) kept[l * columns + j] = *(const real *)(y + l * y_row + j * y_column); \
+            y = (const char *)kept; \
+            y_row = columns * size; \
+        } \
+        for (begin = 0; begin < rows; begin += block) { \
+            const intptr_t end = rows - begin < block ? rows : begin + block; \
+            int vectors; \
+            for (first = 0; first < columns; first += vectors * lanes) { \
+                intptr_t width = columns - first; \
+                vectors = vectors_of(width, lanes); \
+                width = width < vectors * lanes ? width : vectors * lanes; \
+                for (i = begin; i < end; i += ROWS) { \
+                    const intptr_t some = end - i < ROWS ? end - i : ROWS; \
+                    for (j = i + AHEAD; first == 0 && j < i + AHEAD + some; j++) { \
+                        if (x_column == size) ask_for(x + j * x_row, inner * size, 0); \
+                        ask_for(v + j * v_row, columns * size, 1); \
+                    } \
+                    for (tile++; far && next < inner + inner * tile / tiles; next++) { \
+                        ask_for(x + next * x_column, rows * size, 0); \
+                        ask_for(y + next * y_row, columns * size, 0); \
+                    } \
+                    tiles_of_##real[some - 1][vectors - 1](x + i * x_row, x_row, x_column, y + first * size, y_row, \
+                                                           v + i * v_row + first * size, v_row, inner, (width - lanes) * size, from > 0); \
+                } \
+            } \
+        } \
+    } \
+}
+
+PRODUCT(double)
+PRODUCT(float)
+
+static const FastadNarrowProducts products = {product_of_double, product_of_float};
+#else
+static const FastadNarrowProducts products = {NULL, NULL};
+#endif
+
+#define FASTAD_PASTE(prefix, level) prefix##level
+#define FASTAD_NAMED(prefix, level) FASTAD_PASTE(prefix, level)
+
+const FastadNarrowProducts *FASTAD_NAMED(fastad_narrow_products_, FASTAD_LEVEL)(void) {
+    return &products;
+}

@@ -1,0 +1,24 @@
+/* Products of matrices whose rows are short, with the signature of the inner loop of np.matmul. NULL where there is none. */
+#ifndef FASTAD_NARROW_PRODUCTS_H
+#define FASTAD_NARROW_PRODUCTS_H
+
+#include <stdint.h>
+
+#define FASTAD_NARROW_BYTES 32        /* of the numbers that are computed together: no row of a product is shorter */
+#define FASTAD_NARROW_KEPT 4096       /* numbers of the second factor that are near the processor at a time */
+
+/* lengths: products, rows, inner, columns. steps: from one product to the next of x, y and v; then rows and columns of x, of y, of v.
+ * The columns of v are side by side. Sums over the inner axis are in order, and multiplied and added in one where the processor can. */
+typedef void (*FastadNarrowProduct)(char **args, const intptr_t *lengths, const intptr_t *steps, void *data);
+
+typedef struct {
+    FastadNarrowProduct of_double, of_float;
+} FastadNarrowProducts;
+
+const FastadNarrowProducts *fastad_narrow_products_baseline(void);
+#ifdef FASTAD_HAVE_LEVELS
+const FastadNarrowProducts *fastad_narrow_products_avx2(void);
+const FastadNarrowProducts *fastad_narrow_products_avx512(void);
+#endif
+
+#endif
