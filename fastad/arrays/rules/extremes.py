@@ -4,10 +4,28 @@ With ties the elements equal to the extreme and c their number, elements get w /
 of their tangents (`tie_means`). Each is linear, and the transpose of the other, so these two rules serve every order.
 """
 
+import math
+
 import numpy as np
 
-from .helpers import like, passes_on
+from .helpers import like, normal_axes, passes_on
 from .registry import rule
+
+
+SCARCE = 8          # one element in so many, at most, ties where they are looked up one by one
+SMALL = 1000        # elements for which that takes longer
+
+
+def _scarce(ties, axis):
+    """Coordinates of the elements that tie, the number of the extreme that each ties for, and the shape of these with the reduced axes
+    kept; None where ties are not few among many.
+    """
+    if ties.size < SMALL or SCARCE * np.count_nonzero(ties) > ties.size:
+        return None
+    coordinates = np.unravel_index(np.flatnonzero(ties), ties.shape)
+    reduced = normal_axes(axis, ties.ndim)
+    kept = tuple(1 if k in reduced else n for k, n in enumerate(ties.shape))
+    return coordinates, np.ravel_multi_index([c % kept[k] for k, c in enumerate(coordinates)], kept), kept
 
 
 def tie_shares(w, extreme, a, axis):
@@ -19,7 +37,13 @@ def tie_shares(w, extreme, a, axis):
         if passes_on(operand):
             return type(operand).__array_function__(operand, tie_shares, (type(operand),), (w, extreme, a, axis), {})
     w, ties = np.asarray(w), np.equal(a, extreme)
-    return np.where(ties, w / np.maximum(np.sum(ties, axis=axis, keepdims=True, dtype=w.dtype), 1), w.dtype.type(0))
+    scarce = _scarce(ties, axis)
+    if scarce is None:
+        return np.where(ties, w / np.maximum(np.sum(ties, axis=axis, keepdims=True, dtype=w.dtype), 1), w.dtype.type(0))
+    coordinates, groups, kept = scarce
+    result = np.zeros(ties.shape, w.dtype)
+    result[coordinates] = np.broadcast_to(w, kept).reshape(-1)[groups] / np.bincount(groups).astype(w.dtype)[groups]
+    return result
 
 
 def tie_means(t, extreme, a, axis):
@@ -31,6 +55,13 @@ def tie_means(t, extreme, a, axis):
         if passes_on(operand):
             return type(operand).__array_function__(operand, tie_means, (type(operand),), (t, extreme, a, axis), {})
     t, ties = np.asarray(t), np.equal(a, extreme)
+    scarce = _scarce(ties, axis)
+    if scarce is not None:
+        coordinates, groups, kept = scarce
+        counts = np.bincount(groups, minlength=math.prod(kept))
+        if counts.max() <= 2:                    # of more the order of the sum would show
+            sums = np.bincount(groups, t[coordinates], len(counts)).astype(t.dtype)
+            return (sums / np.maximum(counts, 1).astype(t.dtype)).reshape(kept)
     count = np.sum(ties, axis=axis, keepdims=True, dtype=t.dtype)
     return np.sum(np.where(ties, t, t.dtype.type(0)), axis=axis, keepdims=True) / np.maximum(count, 1)
 
