@@ -6,8 +6,8 @@ FASTAD_SANITIZE=address,undefined adds those sanitizers (run Python with the san
 
 import importlib.util
 import os
-import platform
 import sys
+import sysconfig
 from pathlib import Path
 
 import numpy
@@ -41,7 +41,8 @@ OWN_DEPENDS = {
 # -mfma, as one rounding more or less would tell the sets apart.
 LEVELED = {"fastad.core.lanes": "fastad/core/lanes_kernels.c"}
 LEVELS = {"baseline": []}
-if platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32:
+# What is compiled for, not where: a cross compilation says it in _PYTHON_HOST_PLATFORM.
+if sysconfig.get_platform().endswith(("x86_64", "amd64")) and sys.maxsize > 2**32:
     LEVELS |= {"avx2": ["/arch:AVX2"], "avx512": ["/arch:AVX512"]} if sys.platform == "win32" else {
         "avx2": ["-mavx2"], "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]}
 LEVEL_MACROS = [("FASTAD_HAVE_LEVELS", "1")] if len(LEVELS) > 1 else []
