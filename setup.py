@@ -10,6 +10,9 @@ import sys
 import sysconfig
 from pathlib import Path
 
+if sys.version_info < (3, 11):      # noqa: UP036  pip looks at requires-python after this has run
+    sys.exit(f"fastad needs Python 3.11 or newer; this is Python {sys.version.split()[0]} at {sys.executable}")
+
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
