@@ -6,9 +6,12 @@ FASTAD_SANITIZE=address,undefined adds those sanitizers (run Python with the san
 
 import importlib.util
 import os
-import platform
 import sys
+import sysconfig
 from pathlib import Path
+
+if sys.version_info < (3, 11):      # noqa: UP036  pip looks at requires-python after this has run
+    sys.exit(f"fastad needs Python 3.11 or newer; this is Python {sys.version.split()[0]} at {sys.executable}")
 
 import numpy
 from Cython.Build import cythonize
@@ -42,7 +45,8 @@ OWN_DEPENDS = {
 # -mfma, as one rounding more or less would tell the sets apart: but for products of matrices, which are BLAS's otherwise.
 LEVELED = {"fastad.core.lanes": "fastad/core/lanes_kernels.c", "fastad.programs.code": "fastad/programs/narrow_products.c"}
 LEVELS = {"baseline": []}
-if platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32:
+# What is compiled for, not where: a cross compilation says it in _PYTHON_HOST_PLATFORM.
+if sysconfig.get_platform().endswith(("x86_64", "amd64")) and sys.maxsize > 2**32:
     LEVELS |= {"avx2": ["/arch:AVX2"], "avx512": ["/arch:AVX512"]} if sys.platform == "win32" else {
         "avx2": ["-mavx2"], "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]}
 FUSED = {"fastad.programs.code": {level: ["-ffp-contract=fast", *(["-mfma"] if options else [])] for level, options in LEVELS.items()}}

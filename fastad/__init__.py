@@ -1,6 +1,7 @@
 """fastad: exact derivatives of ordinary Python, at about the price of one more evaluation."""
 
 import sys as _sys
+from importlib.util import find_spec as _find_spec
 from typing import TYPE_CHECKING
 
 from ._version import __version__ as __version__
@@ -13,7 +14,11 @@ try:
     from .debugging import debug
     from .errors import FormatError, GuardError, TraceError
     from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, stop_gradient, trace, value_and_grad, vjp
-except (ImportError, AttributeError) as _error:
+    # These are imported when they are first needed, as that takes long; that one is missing is said here.
+    for _name in ("scipy", "optree"):
+        if _find_spec(_name) is None:
+            raise ModuleNotFoundError(f"No module named {_name!r}", name=_name)
+except Exception as _error:      # whichever it is: an import that is tried again, after one that failed, ends in another
     from ._installation import explain
     explain(_error)
     raise

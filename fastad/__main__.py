@@ -125,7 +125,12 @@ def program() -> tuple[object, object]:
     return [f.grad(x) for x in points], [2.0 * x if x > 1.0 else math.exp(x) for x in points]
 
 
-CHECKS: tuple[Check, ...] = (scalar, array, writes, hessian, program)
+def special() -> tuple[object, object]:
+    """d/dx of log gamma at 2, which is SciPy's digamma function."""
+    return fastad.grad(fastad.math.lgamma)(2.0), 1.0 - 0.5772156649015329
+
+
+CHECKS: tuple[Check, ...] = (scalar, array, writes, hessian, program, special)
 
 
 def failure(check: Check) -> str:

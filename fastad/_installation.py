@@ -5,7 +5,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-NUMPY = 2
+NUMPY, SCIPY = 2, "1.17"
 _PACKAGE = Path(__file__).parent
 
 
@@ -33,10 +33,20 @@ def _core_is_missing_or_foreign() -> str:
             f"{sys.executable} -m pip install -e . (needs a C compiler); else {sys.executable} -m pip install --force-reinstall fastad")
 
 
-def explain(error: ImportError | AttributeError) -> None:
-    """Raises the ImportError that says what to do about an error met while fastad was imported; returns where nothing is known."""
-    text = _numpy_is_missing_or_old() or _core_is_missing_or_foreign()
-    name, path = (error.name or "").split(".")[0], getattr(error, "path", None)
+def _scipy_is_another(error: Exception) -> str:
+    # core.special asks cython_special for functions in C: SciPy may not have one, or have it with other arguments.
+    if "cython_special" not in str(error):
+        return ""
+    import scipy
+    return (f"fastad needs SciPy {SCIPY} or newer with the functions it was compiled for; this is SciPy {scipy.__version__} "
+            f"({error}): pip install --upgrade fastad 'scipy>={SCIPY}'")
+
+
+def explain(error: Exception) -> None:
+    """Raises the ImportError that says what to do about an error met while fastad, or a part of it, was imported; returns where it
+    knows nothing."""
+    text = _numpy_is_missing_or_old() or _core_is_missing_or_foreign() or _scipy_is_another(error)
+    name, path = (getattr(error, "name", None) or "").split(".")[0], getattr(error, "path", None)
     if not text and name in ("scipy", "optree"):
         text = f"fastad needs {name}, which can not be imported ({error}): pip install {name}"
     if not text and path is not None and path.startswith(str(_PACKAGE)) and "cannot import name" in str(error):
@@ -46,4 +56,4 @@ def explain(error: ImportError | AttributeError) -> None:
         text = (f"{path} can not be loaded ({error}): it is damaged or made for another machine than {sysconfig.get_platform()}; "
                 f"{sys.executable} -m pip install --force-reinstall fastad")
     if text:
-        raise ImportError(text, name=error.name, path=path) from error
+        raise ImportError(text, name=name or None, path=path) from error

@@ -1,5 +1,6 @@
 """The elementals by name: applying them, and finding the row behind an opcode or a ufunc."""
 
+import functools
 import sys
 
 from .core import scalar
@@ -18,6 +19,17 @@ def opcode_name(opcode, b=0):
     return _TAPE_NAMES.get(opcode) or ELEMENTARY[opcode - FIRST_OPCODE].name
 
 
+@functools.cache
+def register_special():
+    """Registers the kernels of the special rows; not before one is asked for, as SciPy takes long to import."""
+    try:
+        from .core import special  # noqa: F401
+    except (ImportError, TypeError) as error:
+        from ._installation import explain
+        explain(error)
+        raise
+
+
 def apply(name, *operands):
     """The elemental `name` of floats or active scalars (dimensionless): a float, or an active scalar if an operand is one.
 
@@ -28,7 +40,7 @@ def apply(name, *operands):
             return scalar.apply(_OPCODES[name], *operands)
         return scalar.value_by_row(_OPCODES[name], *operands)
     index = _SPECIAL_ROWS[name]
-    from .core import special  # noqa: F401  registers the kernels
+    register_special()
     return scalar.apply_special(index, *operands)
 
 

@@ -16,10 +16,10 @@ PACKAGE = Path(__file__).parent.parent / "fastad"
 LAYERS = (
     ("table", "table.*"),
     ("core", "core.*", "special_*"),
-    ("errors", "elementals", "ufuncs", "math", "pytrees"),
+    ("_installation", "errors", "elementals", "ufuncs", "math", "pytrees"),
     ("arrays", "arrays.*"),
     ("leaves", "debugging", "transforms", "checking", "numpy", "numpy.*", "programs", "programs.*"),
-    ("", "_version", "_installation", "__main__"),
+    ("", "_version", "__main__"),
 )
 # What the core may import from elsewhere when it is needed, never while it is being imported.
 LAZY_FROM_CORE = {"errors"}

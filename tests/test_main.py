@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,48 @@ def test_old_or_missing_numpy(tmp_path, version, says):
     status, text = run(f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); sys.path.insert(0, {str(tmp_path)!r}); import fastad")
     assert status == 1
     assert f"ImportError: {says}" in text
+
+
+@pytest.mark.parametrize("name", ["scipy", "optree"])
+def test_a_missing_dependency(name):
+    status, text = run(f"import sys; sys.modules[{name!r}] = None; import fastad")
+    assert status == 1
+    assert f"ImportError: fastad needs {name}, which can not be imported (No module named '{name}'): pip install {name}" in text
+
+
+def test_an_import_tried_again_says_the_same():
+    code = """
+        import numpy
+        numpy.__version__ = "1.26.4"
+        del numpy.trapezoid                  # one that old has none
+        for _ in range(2):
+            try:
+                import fastad
+            except ImportError as error:
+                print(error)
+    """
+    status, text = run(code)
+    assert (status, text.count("fastad needs NumPy 2 or newer; this is NumPy 1.26.4")) == (0, 2)
+
+
+@pytest.mark.parametrize("functions", ["{}", "{'__pyx_fuse_0psi': None}"])
+def test_another_scipy(functions):
+    code = f"""
+        import sys, types
+        import fastad
+        import scipy.special
+        sys.modules["scipy.special.cython_special"] = module = types.ModuleType("scipy.special.cython_special")
+        module.__pyx_capi__ = {functions}
+        fastad.grad(fastad.math.lgamma)(2.0)
+    """
+    status, text = run(code)
+    assert status == 1
+    assert re.search(r"ImportError: fastad needs SciPy \d.* this is SciPy \d.*cython_special .*: pip install --upgrade fastad 'scipy>=", text)
+
+
+def test_the_versions_named_are_those_required():
+    required = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {f"numpy>={_installation.NUMPY}", f"scipy>={_installation.SCIPY}"} <= set(required)
 
 
 def test_not_built(copied):

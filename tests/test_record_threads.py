@@ -154,6 +154,7 @@ def test_a_global_that_changes():
 
 def test_clear_and_stats_meanwhile():
     F = fastad.record(collatz)
+    gradients = [fastad.grad(collatz)(x) for x in POINTS]
 
     def work(k):
         for j, x in enumerate(POINTS * 2):
@@ -161,6 +162,7 @@ def test_clear_and_stats_meanwhile():
                 F.clear()
             assert F.stats["paths"] >= 0
             assert F(x) == collatz(x)
+            assert F.grad(x) == pytest.approx(gradients[j % len(POINTS)], rel=1e-12)
 
     in_threads(5, work)
 

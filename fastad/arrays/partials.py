@@ -104,7 +104,7 @@ def value_function(name):
     if name in _ELEMENTARY:
         return _element_by_element(name)
     index = _SPECIAL[name]
-    from ..core import special  # noqa: F401  registers the kernels
+    elementals.register_special()
     of_objects = np.frompyfunc(lambda *operands: scalar.apply_special(index, *operands), op.arity, 1)
     return lambda *operands: np.asarray(of_objects(*(np.asarray(x, float) for x in operands)), float)[()]
 

@@ -1,17 +1,6 @@
 # What only a tape for replay has: every value that can change from run to run is an instruction, whole numbers and decisions
 # about elements included, and what leaves to Python is a guard.
 
-cdef extern from *:
-    """
-    #if defined(Py_GIL_DISABLED)
-      #define FASTAD_REFERENCES(x) ((Py_ssize_t)1 << 40)     /* not known: as if everybody held it */
-    #else
-      #define FASTAD_REFERENCES(x) Py_REFCNT(x)
-    #endif
-    """
-    Py_ssize_t FASTAD_REFERENCES(object x) noexcept
-
-
 @cython.final
 cdef class Tracked(Record):
     """A function called with these arguments, Operands in place of arrays; its result has derivative zero."""
@@ -229,14 +218,15 @@ def settle_constants(Tape tape, Py_ssize_t first=0):
 
 
 cdef bint is_held(Constant constant, dict own) except -1:
-    # What is held in a variable here is one reference more.
+    # What is held in a variable here is one reference more. Where Python is built free-threaded the counts hold too, as long as the
+    # GIL is on: recording needs programs.code, which switches it on.
     array = constant.origin
     base = array.base
     if base is not None and not isinstance(base, ndarray):
         return True
-    if FASTAD_REFERENCES(array) > own[<size_t><void*>array] + 1:
+    if reference_count(array) > own[<size_t><void*>array] + 1:
         return True
-    return base is not None and FASTAD_REFERENCES(base) > own[<size_t><void*>base] + 1
+    return base is not None and reference_count(base) > own[<size_t><void*>base] + 1
 
 
 def leave(x):
@@ -261,7 +251,7 @@ def leave(x):
 cdef int check_lent(ActiveArray x) except -1:
     """TraceError where NumPy would write through a view of which a tape for replay has a copy."""
     cdef list lent = x.storage.lent
-    if x.lent or (lent is not None and any([FASTAD_REFERENCES(y) > 2 for y in lent])):
+    if x.lent or (lent is not None and any([reference_count(y) > 2 for y in lent])):
         place, code = user_line()
         raise TraceError(f"{code} at {place} writes to an array of which x[i] with a recorded index i is a copy; "
                          "use one index, x[i, j] = value")

@@ -31,7 +31,7 @@ def is_watched():
 def set_watch(int count, watch):
     """Sets how many contexts watch traces, and what is called with a trace that opens."""
     global watching, _watch
-    watching, _watch = count, watch
+    _watch, watching = watch, count          # in this order: without the GIL another thread may open a trace in between
 
 
 cdef class Trace:

@@ -17,7 +17,7 @@ from ..arrays.rules.extremes import tie_means, tie_shares
 from ..arrays.rules.helpers import scatter_add
 from ..arrays.rules.registry import RULES
 from ..core.nested import leaves_of
-from ..elementals import opcode_name
+from ..elementals import opcode_name, register_special
 from ..errors import FormatError, expression_at
 from ..pytrees import NUMBER, Nesting
 from ..table import ELEMENTARY, SPECIAL
@@ -594,7 +594,7 @@ class _PathReader:
             _need((behind > 0).all() and (opcode[behind - 1] == EXTRA).all(), "an instruction lacks operands")
             behind = special[arity > 3]
             _need((behind > 1).all() and (opcode[behind - 2] == EXTRA).all(), "an instruction lacks operands")
-            from ..core import special as kernels  # noqa: F401  registers the kernels
+            register_special()
         puts = np.flatnonzero(opcode == PUT)
         _need((puts > 0).all() and (opcode[puts - 1] == EXTRA).all(), "an instruction lacks operands")
 

@@ -314,7 +314,7 @@ class Paths:
             code.owner.arguments = arguments.with_leaves([x.copy() if isinstance(x, np.ndarray) else x for x in arguments.leaves])
         if self.example is None and arguments.only_numbers:
             self.example = arguments
-        return self.publish(code)
+        return self.publish(code, counted)
 
     def restore(self, found, last):
         """Makes these the paths: (Code, number of its parent or -1, fork) each, and the one that was taken last."""
@@ -328,8 +328,8 @@ class Paths:
             self.codes.append(code)
         self.last = self.codes[last]
 
-    def publish(self, code):
-        """Makes a new path known to all threads; the same path if another thread was faster."""
+    def publish(self, code, counted):
+        """Makes a new path known to all threads; the same path if another thread was faster. `counted`: it is among the misses."""
         from .sameness import same_path
         with self.lock:
             self.counts.recordings += 1
@@ -348,6 +348,7 @@ class Paths:
                     break
                 at = first_difference(before, code)
                 if at < 0:
+                    self.counts.misses -= counted          # it was no new path
                     return before
                 outcome = outcome_recorded(code, at)
                 if outcome is None or outcome == outcome_recorded(before, at):

@@ -310,8 +310,10 @@ cdef class Replayed:
         return self.gradient("grad", args, argnums, kwargs)
 
     cdef object gradient(self, str kind, tuple args, argnums, dict kwargs):
+        # Held here: where Python is built free-threaded a look-up may let go of the GIL, and another thread forget them all.
+        cdef dict shortcuts = self.shortcuts
         if not kwargs and are_ints(argnums):
-            for shortcut in self.shortcuts.get((kind, argnums), ()):
+            for shortcut in shortcuts.get((kind, argnums), ()):
                 result = (<Shortcut>shortcut)(args)
                 if result is not NotImplemented:
                     return result
@@ -319,10 +321,11 @@ cdef class Replayed:
 
     def remember(self, key, shortcut):
         """Adds the short way of calls of one kind; no key: forgets all."""
+        cdef dict shortcuts = self.shortcuts
         if key is None:
             self.shortcuts, self.value = {}, []
             return
-        known = [other for other in self.shortcuts.get(key, ()) if (<Shortcut>other).counts.valid and (<Shortcut>other).is_current()]
-        self.shortcuts[key] = [shortcut, *known[:SIGNATURES - 1]]
+        known = [other for other in shortcuts.get(key, ()) if (<Shortcut>other).counts.valid and (<Shortcut>other).is_current()]
+        shortcuts[key] = known = [shortcut, *known[:SIGNATURES - 1]]
         if key == "value":
-            self.value = self.shortcuts[key]
+            self.value = known
