@@ -88,24 +88,23 @@ cdef class Call(Record):
     cdef int transposed_tangent(self, Sweep sweep, int64_t i) except -1:
         """J t as the gradient by w of the sum over operands of <t, vjp(w)>, which is linear in w."""
         cdef list seeds = []
+        cdef list parts = []
+        cdef list tangents
         cdef bint numeric = type(sweep) is NumericSweep
         with Trace() as trace:
             args, kwargs = self.arguments(sweep.value)
             w = seeds_for(tape_in_progress(), sweep, self.outs, seeds)
             g = self.rule.vjp(w, self.kept_results(sweep, i), *args, **kwargs)
             single = len(self.operands) == 1
-            total = None
             for operand, of_operand in zip(self.operands, [g] if single else g):
                 if has_any(sweep, operand):
-                    part = inner_product(sweep, operand, of_operand if single else of_operand())
-                    total = part if total is None else part if part is None else total + part
-            if total is None or not is_traced(total):
-                tangents = [None] * len(seeds)
-            else:
-                if type(total) is ActiveArray:
-                    total = as_scalar(total)
-                tangents = (reverse if numeric else record_reverse)(trace.tape, seeds, [total], [1.0])
-        put_all(sweep, self.outs, i, iter(tangents))
+                    add_parts(sweep, operand, of_operand if single else of_operand(), parts)
+            tangents = [None] * len(seeds)
+            if parts:
+                outputs = [result_operand(g) if type(g) is ActiveArray else g for g, _ in parts]
+                tangents = (reverse if numeric else record_reverse)(trace.tape, seeds, outputs, [t for _, t in parts])
+        tangents.reverse()
+        put_all(sweep, self.outs, i, tangents)
         return 0
 
 
@@ -169,17 +168,20 @@ cdef int add_all(Sweep sweep, operand, g) except -1:
     return 0
 
 
-cdef object inner_product(Sweep sweep, operand, g):
-    """The sum of tangent times adjoint over a nesting; None for zero."""
+cdef int add_parts(Sweep sweep, operand, g, list parts) except -1:
+    """Adds (adjoint, tangent) over a nesting, of those that depend on what is traced; their inner product where shapes or types differ."""
     if type(operand) is Operand:
         t = sweep.get(operand)
-        return None if t is None or g is None else np.sum(product(g, t))
-    total = None
-    if type(operand) is list or type(operand) is tuple:
+        if (type(t) is ndarray or type(t) is ActiveArray) and type(g) is ActiveArray and shape_of(t) == shape_of(g) and t.dtype == g.dtype:
+            parts.append((g, t))
+        elif t is not None and g is not None:
+            g = np.sum(product(g, t))
+            if is_traced(g):
+                parts.append((as_scalar(g) if type(g) is ActiveArray else g, 1.0))
+    elif type(operand) is list or type(operand) is tuple:
         for entry, part in zip(operand, g):
-            part = inner_product(sweep, entry, part)
-            total = part if total is None else total if part is None else total + part
-    return total
+            add_parts(sweep, entry, part, parts)
+    return 0
 
 
 cdef int mark_all(RecordingSweep sweep, outs) except -1:
@@ -229,9 +231,10 @@ cdef object seeds_for(CTape* t, Sweep sweep, outs, list seeds):
     return [seeds_for(t, sweep, entry, seeds) for entry in outs]
 
 
-cdef int put_all(Sweep sweep, outs, int64_t i, tangents) except -1:
+cdef int put_all(Sweep sweep, outs, int64_t i, list tangents) except -1:
+    """Sets the tangents of a nesting, the last one first."""
     if type(outs) is int:
-        t = next(tangents)
+        t = tangents.pop()
         sweep.put(outs, i, as_scalar(t) if outs < 0 and t is not None else t)
     elif outs is not None:
         for entry in outs:

@@ -250,6 +250,7 @@ cdef class Elementwise(Record):
                 if t is not None:
                     t = self.products(sweep, i, k, t)
                     total = t if total is None else total if t is None else total + t
+        t = None          # the sweep takes what nothing else refers to
         sweep.put(self.out, i, total)
 
 
@@ -603,6 +604,7 @@ cdef class SpecialElementwise(Record):
             if t is not None:
                 t = self.products(sweep, i, rule, t)
                 total = t if total is None else total if t is None else total + t
+        t = None
         sweep.put(self.out, i, total)
 
 

@@ -144,29 +144,30 @@ cdef class NumericSweep(Sweep):
         elif w is None:
             self.store(number, None)
         else:
-            self.store(number, own(w, <tuple>self.tape.storages[number], False))
+            self.store(number, own(w, <tuple>self.tape.storages[number], is_last(w)))
 
     cpdef object writable(self, Operand operand):
         return part_of(self.at(operand.number), operand)
 
     cpdef object add(self, Operand operand, w, bint owned):
         cdef ndarray part
+        cdef object reduced
         if w is None or operand.kind == CONSTANT:
             return
+        # Of w there must not be another reference here.
+        owned = owned or is_last(w)
         if operand.kind == SCALAR:
             self.scalars[operand.number] += np.sum(w)
             return
-        if PyFloat_Check(w):
-            if operand.strides is None:
-                self.add_number(operand.number, w)
-                return
-        else:
-            w = reduced_to(operand.layout, w)
+        if PyFloat_Check(w) and operand.strides is None:
+            self.add_number(operand.number, w)
+            return
+        reduced = w if PyFloat_Check(w) else reduced_to(operand.layout, w)
         if self.arrays[operand.number] is None and operand.strides is None:
-            self.store(operand.number, own(w, operand.layout, owned))
+            self.store(operand.number, own(reduced, operand.layout, owned or reduced is not w))
         else:
             part = part_of(self.at(operand.number), operand)
-            np.add(part, w, out=part, casting="same_kind")
+            np.add(part, reduced, out=part, casting="same_kind")
 
     cdef int add_number(self, int32_t number, double w) except -1:
         """Adds w to every element of a whole storage."""
@@ -273,6 +274,11 @@ cdef ndarray own(w, tuple layout, bint owned):
 
 cdef extern from "Python.h":
     Py_ssize_t reference_count "Py_REFCNT"(object x)
+
+
+cdef inline bint is_last(w) noexcept:
+    """Whether whoever called with w, as with a result just computed, has the only reference to it."""
+    return reference_count(w) == 1
 
 
 # ---- recording -----------------------------------------------------------------------------------------------------------------
