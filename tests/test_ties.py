@@ -100,3 +100,21 @@ def test_an_active_array_and_a_constant_adjoint():
     w = RNG.normal(size=(5,))
     g = fastad.grad(lambda x: np.sum(tie_shares(w[:, np.newaxis], np.max(x, axis=1, keepdims=True), x, 1)))(TIED[0])
     np.testing.assert_array_equal(g, np.zeros((5, 6)))
+
+
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("top", [1, 2, 5])
+def test_ties_that_are_scarce_are_found_as_all_are(axis, dtype, top, monkeypatch):
+    rng = np.random.default_rng(top)
+    a, t = rng.uniform(size=(12, 31, 14)).astype(dtype)[:, ::-1], rng.normal(size=(12, 31, 14)).astype(dtype)
+    for _ in range(top):
+        a.flat[rng.integers(0, a.size, 40)] = 2.0
+    a[3, 4, 5], a[5] = np.nan, -1.0
+    extreme = kept(axis, a)
+    w = rng.normal(size=extreme.shape).astype(dtype)
+    found = tie_shares(w, extreme, a, axis), tie_means(t, extreme, a, axis)
+    monkeypatch.setattr(extremes, "SMALL", 10**9)
+    for one, other in zip(found, (tie_shares(w, extreme, a, axis), tie_means(t, extreme, a, axis)), strict=True):
+        assert one.dtype == other.dtype == dtype
+        np.testing.assert_array_equal(one, other)

@@ -228,7 +228,7 @@ def _mean(Lowering to, arguments, Ref out):
 cdef enum:
     SMALL_PRODUCT = 512                # multiplications up to which fastad's loop for small products is faster than BLAS
     LARGE_PRODUCT = 1 << 20            # and beyond which BLAS takes several threads
-    NARROW = 256                       # bytes from one row to the next of factors of which a column is read at a time
+    NARROW = 256                       # bytes of a row, and to the next, of factors of which a column is read at a time
 
 
 def _product(Lowering to, arguments, Ref out):
@@ -302,7 +302,8 @@ cdef bint is_narrow_product(const Kernel* kernel, int size) noexcept:
             or rows * inner * columns > LARGE_PRODUCT or (rows < 4 and kernel.strides[6] != size):
         return False
     if transposed and inner > 16:
-        return kernel.strides[4] <= NARROW and kernel.strides[5] <= NARROW
+        # A column of x is gone along once per four rows: as long as what lies between its elements is near.
+        return kernel.strides[4] <= NARROW and kernel.strides[5] <= NARROW and columns * size <= NARROW
     return inner * columns <= FASTAD_NARROW_KEPT
 
 

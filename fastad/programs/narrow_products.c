@@ -74,7 +74,7 @@ static void product_of_##real(char **args, const intptr_t *lengths, const intptr
     const intptr_t x_row = steps[3], x_column = steps[4], y_column = steps[6], v_row = steps[7]; \
     const intptr_t tiles = (rows + ROWS - 1) / ROWS * ((columns + 3 * lanes - 1) / (3 * lanes));      /* about */ \
     const int far = x_row == size && x_column > FAR; \
-    const intptr_t near = FASTAD_NARROW_KEPT / columns > 0 ? FASTAD_NARROW_KEPT / columns : 1, most = far && near > FEW ? FEW : near; \
+    const intptr_t near = FASTAD_NARROW_KEPT / columns, most = far && near > FEW ? FEW : near; \
     real kept[FASTAD_NARROW_KEPT]; \
     intptr_t outer, from, begin, first, i, j, l; \
     (void)data; \

@@ -8,7 +8,9 @@
 #define FASTAD_NARROW_KEPT 4096       /* numbers of the second factor that are near the processor at a time */
 
 /* lengths: products, rows, inner, columns. steps: from one product to the next of x, y and v; then rows and columns of x, of y, of v.
- * The columns of v are side by side. Sums over the inner axis are in order, and multiplied and added in one where the processor can. */
+ * There are at most FASTAD_NARROW_KEPT columns, those of v side by side. Sums over the inner axis are in order, each term multiplied and
+ * added with one rounding where the processor can.
+ */
 typedef void (*FastadNarrowProduct)(char **args, const intptr_t *lengths, const intptr_t *steps, void *data);
 
 typedef struct {
