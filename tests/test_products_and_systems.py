@@ -160,7 +160,9 @@ def test_linear_algebra(name, shape):
     program = fastad.record(g)
     program.grad(a)
     expected = fastad.grad(g)(1.1 * a)
-    np.testing.assert_allclose(program.grad(1.1 * a), expected, rtol=0, atol=1e-9 * np.abs(expected).max())
+    # A symmetric matrix that solves for itself gives the identity: its gradient is zero but for rounding.
+    tolerance = 1e-12 if name == "solve transposed" else 1e-9 * np.abs(expected).max()
+    np.testing.assert_allclose(program.grad(1.1 * a), expected, rtol=0, atol=tolerance)
     assert program.stats["python_calls"] == []
 
 
