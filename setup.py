@@ -38,7 +38,7 @@ OWN_DEPENDS = {
     "core/lanes": (*LANES_HEADERS, "core/lane_guards.h", "core/lanes_kernels.c", "core/generated/lanes_rows.h"),
     "arrays/memory": ("arrays/memory.h",),
     "programs/code": (*LANES_HEADERS, "programs/loops.h", "programs/short_loops.h", "programs/extremes.h", "programs/products.h",
-                      "programs/narrow_products.h"),
+                      "programs/narrow_products.h", "programs/narrow_products.c"),
 }
 
 # Kernel files, compiled once per instruction set; which of them runs is decided when fastad is imported (core/simd.pyx). Without
@@ -49,7 +49,7 @@ LEVELS = {"baseline": []}
 if sysconfig.get_platform().endswith(("x86_64", "amd64")) and sys.maxsize > 2**32:
     LEVELS |= {"avx2": ["/arch:AVX2"], "avx512": ["/arch:AVX512"]} if sys.platform == "win32" else {
         "avx2": ["-mavx2"], "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]}
-FUSED = {"fastad.programs.code": {level: ["-ffp-contract=fast", *(["-mfma"] if options else [])] for level, options in LEVELS.items()}}
+FUSED = {"fastad.programs.code"}
 LEVEL_MACROS = [("FASTAD_HAVE_LEVELS", "1")] if len(LEVELS) > 1 else []
 # On a free-threaded Python importing one of these switches the GIL on. The others keep their state in the thread, or change what
 # they share by atomic operations only.
@@ -106,7 +106,9 @@ class BuildLevels(build_ext):
             [there] = self.compiler.object_filenames([source], output_dir=folder)
             if self.force or newer_group([source, *extension.depends], there):
                 # -fno-trapping-math lets comparisons become masks; it changes no result.
-                quiet = [] if sys.platform == "win32" else ["-fno-trapping-math", *FUSED.get(extension.name, {}).get(level, [])]
+                quiet = [] if sys.platform == "win32" else ["-fno-trapping-math"]
+                if quiet and extension.name in FUSED:
+                    quiet += ["-ffp-contract=fast", "-mfma"] if options else ["-ffp-contract=fast"]
                 self.compiler.compile([source], output_dir=folder, macros=[*extension.define_macros, ("FASTAD_LEVEL", level)],
                                       include_dirs=extension.include_dirs,
                                       extra_postargs=extension.extra_compile_args + quiet + options)

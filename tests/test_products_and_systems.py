@@ -1,11 +1,8 @@
 """Products of matrices and functions of linear algebra in a replay: NumPy's results, and its errors."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from test_map import run
 
 import fastad
 from fastad.core import simd
@@ -103,9 +100,7 @@ print(simd.level())
 
 @pytest.mark.parametrize("level", simd.LEVELS[:simd.LEVELS.index(simd.best_level()) + 1])
 def test_short_rows_at_every_level(level):
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    done = subprocess.run([sys.executable, "-c", LEVEL_SCRIPT], capture_output=True, text=True, cwd=root, timeout=120,
-                          env={**os.environ, "FASTAD_SIMD": level})
+    done = run(LEVEL_SCRIPT, FASTAD_SIMD=level)
     assert done.stdout.strip() == level, done.stderr
 
 

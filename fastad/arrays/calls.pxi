@@ -47,7 +47,7 @@ cdef class Call(Record):
                 g = of_operand()
                 if type(operand) is Operand:
                     # Nothing but `g` refers to an array that the rule made.
-                    sweep.add(operand, g, reference_count(g) == 1)
+                    sweep.add(operand, g, is_last(g))
                 else:
                     add_all(sweep, operand, g)
 

@@ -9,10 +9,11 @@
 #define FASTAD_LANES_H
 
 #include <stdint.h>
+#include "fastad/core/levels.h"
 
 #define FASTAD_MAX_LANES 504      /* points at once; a multiple of FASTAD_LANES_STEP, with slots that do not meet in the cache */
 #define FASTAD_LANES_STEP 8
-#define FASTAD_BEYOND 64
+#define FASTAD_BEYOND 64             /* lanes behind those of the last slot that may be read, for nothing */
 #define FASTAD_LANE_WORDS ((FASTAD_MAX_LANES + 63) / 64)
 #define FASTAD_MOST_MOVED 16      /* slots that are moved with a point */
 
@@ -115,10 +116,6 @@ typedef struct {
     const uint8_t (*needs)[2];     /* and what the partial is made of: 1 x, 2 y, 4 the result */
 } FastadLaneKernels;
 
-const FastadLaneKernels *fastad_lanes_baseline(void);
-#ifdef FASTAD_HAVE_LEVELS
-const FastadLaneKernels *fastad_lanes_avx2(void);
-const FastadLaneKernels *fastad_lanes_avx512(void);
-#endif
+FASTAD_DECLARED_AT_LEVELS(const FastadLaneKernels *, fastad_lanes_)
 
 #endif

@@ -26,7 +26,6 @@ from fastad.core.tape cimport (
 cdef extern from *:
     """
     #include "fastad/core/lanes.h"
-    #include "fastad/core/levels.h"
     static const FastadLaneKernels *fastad_lane_kernels(int level) { return FASTAD_AT_LEVEL(fastad_lanes_, level); }
     """
     enum:

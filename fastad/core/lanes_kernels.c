@@ -282,9 +282,6 @@ static int function(const char *name, const double *x, double *result, int n) {
 
 static const FastadLaneKernels kernels = { forward, begin, move_together, reverse, function, FORMS, NEEDS };
 
-#define FASTAD_PASTE(prefix, level) prefix##level
-#define FASTAD_NAMED(prefix, level) FASTAD_PASTE(prefix, level)
-
-const FastadLaneKernels *FASTAD_NAMED(fastad_lanes_, FASTAD_LEVEL)(void) {
+const FastadLaneKernels *FASTAD_OF_LEVEL(fastad_lanes_)(void) {
     return &kernels;
 }

@@ -6,6 +6,7 @@
 #define FASTAD_SUPPORT_H
 
 #include <math.h>
+#include <stdint.h>
 
 /* Begins to bring what is at p near, for reading (0) or writing (1). */
 #if defined(__GNUC__) || defined(__clang__)
@@ -13,6 +14,13 @@
 #else
 #define FASTAD_PREFETCH(p, writing) ((void)(p))
 #endif
+
+static inline void fastad_fetch(const char *p, int64_t bytes, int writing) {
+    int64_t i;
+    for (i = 0; i < bytes; i += 64)
+        if (writing) FASTAD_PREFETCH(p + i, 1);      /* it takes a literal */
+        else FASTAD_PREFETCH(p + i, 0);
+}
 
 /* The product of the chain rule: zero wins over infinity and NaN, and then the plain product is NaN: the only case to look at. */
 static inline double fastad_mulz(double x, double y) {

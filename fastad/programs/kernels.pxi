@@ -42,7 +42,7 @@ cdef extern from "fastad/programs/loops.h":
     void fastad_multiply_less_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_less_multiply_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_less_multiply_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
-    void fastad_fetch(const char* p, cnp.npy_intp n) noexcept nogil
+    void fastad_fetch(const char* p, int64_t bytes, bint writing) noexcept nogil
     double fastad_total(const char* x, cnp.npy_intp n, cnp.npy_intp step, bint single) noexcept nogil
     double fastad_dot(const char* x, const char* y, cnp.npy_intp n, const cnp.npy_intp* steps, bint zero, bint single) noexcept nogil
 
@@ -74,7 +74,6 @@ cdef extern from "fastad/programs/products.h":
 
 cdef extern from *:
     """
-    #include "fastad/core/levels.h"
     #include "fastad/programs/narrow_products.h"
     static const FastadNarrowProducts *fastad_narrow_products(int level) { return FASTAD_AT_LEVEL(fastad_narrow_products_, level); }
     """

@@ -169,11 +169,6 @@ FASTAD_CONVERSION(bool_to_float, uint8_t, float, (float)(x != 0))
 FASTAD_CHOICE(where_8, int64_t)
 FASTAD_CHOICE(where_4, int32_t)
 
-static void fastad_fetch(const char *p, npy_intp n) {
-    npy_intp i;
-    for (i = 0; i < n; i += 64) FASTAD_PREFETCH(p + i, 0);
-}
-
 /* Sums in eight parts, which every instruction set adds up in the same order; halves of what is long, for the rounding errors' sake. */
 #define FASTAD_SUM(real) \
     FASTAD_CLONES static double fastad_short_sum_##real(const real *x, npy_intp n) { \

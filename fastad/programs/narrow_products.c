@@ -56,13 +56,6 @@ static int vectors_of(intptr_t columns, intptr_t lanes) {
     return vectors == 4 ? 2 : vectors < 3 ? (int)vectors : 3;
 }
 
-static void ask_for(const char *p, intptr_t bytes, int writing) {
-    intptr_t i;
-    for (i = 0; i < bytes; i += 64)
-        if (writing) FASTAD_PREFETCH(p + i, 1);
-        else FASTAD_PREFETCH(p + i, 0);
-}
-
 #define PRODUCT(real) \
 typedef real Vector_##real __attribute__((vector_size(FASTAD_NARROW_BYTES))); \
 typedef real Anywhere_##real __attribute__((vector_size(FASTAD_NARROW_BYTES), aligned(sizeof(real)), may_alias)); \
@@ -100,12 +93,12 @@ static void product_of_##real(char **args, const intptr_t *lengths, const intptr
                 for (i = begin; i < end; i += ROWS) { \
                     const intptr_t some = end - i < ROWS ? end - i : ROWS; \
                     for (j = i + AHEAD; first == 0 && j < i + AHEAD + some; j++) { \
-                        if (x_column == size) ask_for(x + j * x_row, inner * size, 0); \
-                        ask_for(v + j * v_row, columns * size, 1); \
+                        if (x_column == size) fastad_fetch(x + j * x_row, inner * size, 0); \
+                        fastad_fetch(v + j * v_row, columns * size, 1); \
                     } \
                     for (tile++; far && next < inner + inner * tile / tiles; next++) { \
-                        ask_for(x + next * x_column, rows * size, 0); \
-                        ask_for(y + next * y_row, columns * size, 0); \
+                        fastad_fetch(x + next * x_column, rows * size, 0); \
+                        fastad_fetch(y + next * y_row, columns * size, 0); \
                     } \
                     tiles_of_##real[some - 1][vectors - 1](x + i * x_row, x_row, x_column, y + first * size, y_row, \
                                                            v + i * v_row + first * size, v_row, inner, (width - lanes) * size, from > 0); \
@@ -123,9 +116,6 @@ static const FastadNarrowProducts products = {product_of_double, product_of_floa
 static const FastadNarrowProducts products = {NULL, NULL};
 #endif
 
-#define FASTAD_PASTE(prefix, level) prefix##level
-#define FASTAD_NAMED(prefix, level) FASTAD_PASTE(prefix, level)
-
-const FastadNarrowProducts *FASTAD_NAMED(fastad_narrow_products_, FASTAD_LEVEL)(void) {
+const FastadNarrowProducts *FASTAD_OF_LEVEL(fastad_narrow_products_)(void) {
     return &products;
 }

@@ -3,6 +3,7 @@
 #define FASTAD_NARROW_PRODUCTS_H
 
 #include <stdint.h>
+#include "fastad/core/levels.h"
 
 #define FASTAD_NARROW_BYTES 32        /* of the numbers that are computed together: no row of a product is shorter */
 #define FASTAD_NARROW_KEPT 4096       /* numbers of the second factor that are near the processor at a time */
@@ -17,10 +18,6 @@ typedef struct {
     FastadNarrowProduct of_double, of_float;
 } FastadNarrowProducts;
 
-const FastadNarrowProducts *fastad_narrow_products_baseline(void);
-#ifdef FASTAD_HAVE_LEVELS
-const FastadNarrowProducts *fastad_narrow_products_avx2(void);
-const FastadNarrowProducts *fastad_narrow_products_avx512(void);
-#endif
+FASTAD_DECLARED_AT_LEVELS(const FastadNarrowProducts *, fastad_narrow_products_)
 
 #endif

@@ -158,7 +158,7 @@ cdef inline void fetch(const Step* step, double* v, char** data, int64_t start, 
     cdef int k
     for k in range(step.count - 1):
         if step.arguments[k].kind == IN_MEMORY and step.loop != NULL:
-            fastad_fetch(address_of(&step.arguments[k].place, v, data) + start * step.arguments[k].size, m * step.arguments[k].size)
+            fastad_fetch(address_of(&step.arguments[k].place, v, data) + start * step.arguments[k].size, m * step.arguments[k].size, False)
 
 
 cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
