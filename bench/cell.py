@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-CALLS, SECONDS = 20, 1.0
+CALLS, SECONDS = 1000, 2.0
 
 
 def measured(tool, name, size):
@@ -47,7 +47,7 @@ def measured(tool, name, size):
 
 
 def best(call):
-    """Returns the least seconds, and the least processor seconds, of up to twenty calls in about a second, two at least.
+    """Returns the least seconds, and the least processor seconds, of up to CALLS calls in about SECONDS seconds, two at least.
 
     Processor time is what a machine that does other work as well leaves comparable.
     """

@@ -345,3 +345,56 @@ def test_large_arrays_that_only_small_ones_read():
     for _ in range(2):
         assert_close([F(x), F.grad(x)], [f(x), fastad.grad(f)(x)])
         x = x * 0.5
+
+
+@pytest.mark.parametrize("shape", [(3, 300, 2), (2, 5000), (4, 257, 1), (3, 64, 32), (5, 700, 3), (2, 2, 300)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_operands_that_are_broadcast(shape, dtype, one_pass_off):
+    """Along the first axis, along all others, along the last: read where they lie, if far enough, or brought into the tile."""
+    def f(x, first, rest, last):
+        z = x * first - rest
+        z = z * last + first
+        return np.sum(z * first), np.sum(rest * first + last, axis=-1), first * last, np.where(z > rest, first, last) - z / (rest * rest + 1.0)
+
+    def total(*args):
+        return sum(np.sum(part * part) for part in f(*args))
+
+    F, gradients = fastad.record(f), fastad.record(total)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        first = rng.normal(size=(shape[0], *[1] * (len(shape) - 1)))
+        args = [part.astype(dtype) for part in (rng.normal(size=shape), first, rng.normal(size=shape[1:]), rng.normal(size=(*shape[:-1], 1)))]
+        for found, expected in zip(F(*args), f(*args), strict=True):
+            assert_close([found], [expected], 1e-12 if dtype == np.float64 else 1e-4)
+        for found, expected in list(zip(F(*args), f(*args), strict=True))[2:]:
+            np.testing.assert_array_equal(found, expected)
+        assert_close(gradients.grad(*args, argnums=(0, 1, 2, 3)), fastad.grad(total, (0, 1, 2, 3))(*args),
+                     1e-10 if dtype == np.float64 else 1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape, axis", [
+    *[((50, n), 1) for n in (1, 2, 7, 8, 9, 10, 15, 16, 17, 63, 64)],
+    *[((100, n), 0) for n in (2, 3, 5, 8, 15, 16, 31, 33, 64)],
+    ((1, 5), 0), ((2, 5), 0), ((7, 300, 10), 1), ((7, 3000, 33), 1), ((3, 4, 50, 5), 2), ((6, 40, 2, 3), 1), ((20, 1, 6), 1), ((3, 2, 9), 0),
+])
+def test_sums_along_an_axis_are_numpys_to_the_last_bit(shape, axis, dtype):
+    def f(x):
+        return np.sum(x, axis=axis), np.sum(x[::-1], axis=axis), np.sum(x, axis=axis, keepdims=True)
+
+    F = fastad.record(f)
+    for seed in range(3):
+        x = np.random.default_rng(seed).normal(size=shape).astype(dtype)
+        for found, expected in zip(F(x), f(x), strict=True):
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_sums_along_an_axis_of_other_strides():
+    def f(x):
+        return np.sum(x.T, axis=0), np.sum(x[:, ::2], axis=0), np.sum(x[:, ::-1], axis=1), np.sum(x[::3, 1:5], axis=0), np.sum(x[None], axis=1)
+
+    F = fastad.record(f)
+    for seed in range(3):
+        x = np.random.default_rng(seed).normal(size=(40, 12))
+        assert_close(F(x), f(x), 1e-14)

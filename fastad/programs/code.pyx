@@ -631,6 +631,10 @@ cdef list without_copies(Tape tape, list outputs):
 
 
 include "tiles.pxi"
+include "chains.pxi"
+include "fusion.pxi"
+include "joined.pxi"
+include "emission.pxi"
 include "shorts.pxi"
 include "strips.pxi"
 include "liveness.pxi"

@@ -42,6 +42,11 @@ cdef extern from "fastad/programs/loops.h":
     void fastad_multiply_less_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_less_multiply_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_less_multiply_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void row_sums_double "fastad_row_sums_double"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void row_sums_float "fastad_row_sums_float"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void column_sums_double "fastad_column_sums_double"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void column_sums_float "fastad_column_sums_float"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void fastad_spread_rows(const char* source, char* target, int64_t rows, int64_t n, cnp.npy_intp step) noexcept nogil
     void fastad_fetch(const char* p, int64_t bytes, bint writing) noexcept nogil
     double fastad_total(const char* x, cnp.npy_intp n, cnp.npy_intp step, bint single) noexcept nogil
     double fastad_dot(const char* x, const char* y, cnp.npy_intp n, const cnp.npy_intp* steps, bint zero, bint single) noexcept nogil
@@ -96,6 +101,7 @@ cdef enum:
     OPERANDS = 4
     SMALL = 500            # elements
     SHORT_SUM = 64         # elements up to which a plain sum loses as little as NumPy's along other axes
+    MOST_COLUMNS = 64      # that are added up in registers rather than row by row
     SHORT_LOOP = 16        # runs of an inner loop below which calling it takes longer than running it
     OUTER = 7              # dimensions around the inner loop
     CORE = 8               # strides of a generalized ufunc's own dimensions, and its lengths
@@ -187,13 +193,17 @@ cdef bint run_kernel(Kernel* kernel, double* v, char** data) noexcept nogil:
 
 # ---- own loops -----------------------------------------------------------------------------------------------------------------
 
+cdef enum:
+    OWN_LOOPS = 7
+
+
 cdef struct OwnLoops:
     Loop double_loop
     Loop float_loop
 
 
 cdef dict own_loops = {}      # by ufunc or opcode: the place of its loops
-cdef OwnLoops[8] own_loop
+cdef OwnLoops[OWN_LOOPS] own_loop
 
 for _place, (_ufunc, _opcode) in enumerate((
         (np.add, OP_ADD), (np.subtract, OP_SUBTRACT), (np.multiply, OP_MULTIPLY), (np.true_divide, OP_DIVIDE), (np.negative, OP_NEGATIVE),
@@ -379,33 +389,6 @@ cdef bint add_pairs(char** args, const cnp.npy_intp* n, const cnp.npy_intp* stri
         else:
             (<float*>(args[0] + j * strides[4] + k * strides[5]))[0] += (<float*>(args[3] + i * strides[3]))[0]
     return True
-
-
-# A short last axis: one call for all sums over it, rather than one for each. Operands: array, sums; lengths: sums, elements of each;
-# strides: over the sums, then of the array along the axis.
-
-cdef void sum_short_double(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
-    cdef cnp.npy_intp i, j
-    cdef const char* x
-    cdef double total
-    for i in range(n[0]):
-        x = args[0] + i * strides[0]
-        total = (<const double*>x)[0]
-        for j in range(1, n[1]):
-            total += (<const double*>(x + j * strides[2]))[0]
-        (<double*>(args[1] + i * strides[1]))[0] = total
-
-
-cdef void sum_short_float(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
-    cdef cnp.npy_intp i, j
-    cdef const char* x
-    cdef float total
-    for i in range(n[0]):
-        x = args[0] + i * strides[0]
-        total = (<const float*>x)[0]
-        for j in range(1, n[1]):
-            total = total + (<const float*>(x + j * strides[2]))[0]
-        (<float*>(args[1] + i * strides[1]))[0] = total
 
 
 cdef void put_long_inside(Kernel* kernel) noexcept:
@@ -633,30 +616,51 @@ cdef class Lowering:
         cdef Ref into
         if 0 in x.shape:
             return 0
-        if function is np.add and self.sum_short(x, out, axes):
-            return 1
+        if function is np.add and len(axes) == 1 and x.type_number in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT) and len(x.shape) > 1:
+            if self.sum_rows(x, out, axes[0]) or self.sum_columns(x, out, axes[0]):
+                return 1
         into = out.expanded(x.shape, axes)
         # The first elements along the axes, then the others: as NumPy does without an initial value.
         if not self.copy(x.first(axes), into.first(axes)):
             return 0
         return self.fold(function, x, into, axes)
 
-    cdef int sum_short(self, Ref x, Ref out, tuple axes) except -1:
-        """Adds the sum over a last axis of few elements; 0 if it is none."""
+    cdef int sum_rows(self, Ref x, Ref out, int axis) except -1:
+        """Adds the sum over a last axis of few elements, one call for all sums; 0 if it is none."""
         cdef Kernel* kernel
         cdef int last = <int>len(x.shape) - 1
-        if axes != (last,) or last == 0 or x.shape[last] > SHORT_SUM or x.type_number not in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT):
+        if axis != last or x.shape[last] > SHORT_SUM:
             return 0
-        kernel = self.add()
-        kernel.loop = sum_short_double if x.type_number == cnp.NPY_DOUBLE else sum_short_float
-        if not self.nest(kernel, [x.like(x.shape[:last], x.strides[:last], 0), out.like(x.shape[:last], out.strides[:last], 0)],
-                         x.shape[:last]):
-            self.count -= 1
+        kernel = self.sums(x, out, axis, row_sums_double if x.type_number == cnp.NPY_DOUBLE else row_sums_float)
+        if kernel == NULL:
             return 0
-        kernel.lengths[1], kernel.strides[2], kernel.reorders = x.shape[last], x.strides[last], True
         kernel.by_rows = kernel.elementwise = kernel.outer == 0 and x.strides[last] == x.itemsize and not self.checks \
             and kernel.strides[0] == x.shape[last] * x.itemsize and kernel.strides[1] == x.itemsize and kernel.lengths[0] > 1
         return 1
+
+    cdef int sum_columns(self, Ref x, Ref out, int axis) except -1:
+        """Adds the sum over an axis around a few elements side by side, in one call likewise; 0 if it is none."""
+        cdef Kernel* kernel
+        cdef int64_t columns = math.prod(x.shape[axis + 1:])
+        cdef tuple inner = contiguous_strides(x.shape[axis + 1:], x.itemsize)
+        if not 1 < columns <= MOST_COLUMNS or x.strides[axis + 1:] != inner or out.strides[len(out.strides) - len(inner):] != inner:
+            return 0
+        kernel = self.sums(x, out, axis, column_sums_double if x.type_number == cnp.NPY_DOUBLE else column_sums_float)
+        if kernel == NULL:
+            return 0
+        kernel.lengths[2] = columns
+        return 1
+
+    cdef Kernel* sums(self, Ref x, Ref out, int axis, Loop loop) except? NULL:
+        """Adds a kernel for sums over one axis, over all that is around it; NULL if it has too many dimensions."""
+        cdef Kernel* kernel = self.add()
+        kernel.loop = loop
+        if not self.nest(kernel, [x.like(x.shape[:axis], x.strides[:axis], 0), out.like(x.shape[:axis], out.strides[:axis], 0)], x.shape[:axis]):
+            self.count -= 1
+            return NULL
+        kernel.lengths[1], kernel.strides[2], kernel.reorders = x.shape[axis], x.strides[axis], True
+        self.small = self.small and math.prod(x.shape) < SMALL
+        return kernel
 
     cdef int total(self, Ref x, Ref out) except -1:
         """Adds the sum of all elements of x, float64 or float32 side by side."""

@@ -16,6 +16,7 @@
 #define FASTAD_INDEPENDENT
 #endif
 
+#define FASTAD_NEAR 16384     /* bytes that stay in the first cache */
 #define FASTAD_AT(real, p, i, step) (*(const real *)((p) + (i) * (step)))
 #define FASTAD_STRIDED(real, EXPRESSION) \
     for (i = 0; i < n; i++) { \
@@ -86,25 +87,27 @@
 FASTAD_ARITHMETIC(double)
 FASTAD_ARITHMETIC(float)
 
-/* v = EXPRESSION of a product p of x and y, and z: with the roundings of both. Two of the operands may be one number. */
+/* v = EXPRESSION of a product p of x and y, and z: with the roundings of both. Operands may be one number. */
 #define FASTAD_WITH(real, PRODUCT, EXPRESSION, X, Y, Z) \
     FASTAD_INDEPENDENT \
     for (i = 0; i < n; i++) { const real x = X, y = Y, z = Z, p = PRODUCT; ((real *)r)[i] = EXPRESSION; } \
     return;
 
+#define FASTAD_WITH_OTHER(real, PRODUCT, EXPRESSION, Z) \
+    if (steps[0] == sizeof(real) && steps[1] == sizeof(real)) { FASTAD_WITH(real, PRODUCT, EXPRESSION, a[i], b[i], Z) } \
+    if (steps[0] == sizeof(real) && steps[1] == 0) { FASTAD_WITH(real, PRODUCT, EXPRESSION, a[i], b0, Z) } \
+    if (steps[0] == 0 && steps[1] == sizeof(real)) { FASTAD_WITH(real, PRODUCT, EXPRESSION, a0, b[i], Z) }
+
 #define FASTAD_TERNARY(name, real, PRODUCT, EXPRESSION) \
     FASTAD_CLONES static void fastad_##name##_##real(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
         const real *a = (const real *)args[0], *b = (const real *)args[1], *c = (const real *)args[2]; \
-        const real a0 = *a, b0 = *b; \
+        const real a0 = *a, b0 = *b, c0 = *c; \
         char *r = args[3]; \
         const npy_intp n = lengths[0]; \
         npy_intp i; \
         (void)data; \
-        if (steps[2] == sizeof(real) && steps[3] == sizeof(real)) { \
-            if (steps[0] == sizeof(real) && steps[1] == sizeof(real)) { FASTAD_WITH(real, PRODUCT, EXPRESSION, a[i], b[i], c[i]) } \
-            if (steps[0] == sizeof(real) && steps[1] == 0) { FASTAD_WITH(real, PRODUCT, EXPRESSION, a[i], b0, c[i]) } \
-            if (steps[0] == 0 && steps[1] == sizeof(real)) { FASTAD_WITH(real, PRODUCT, EXPRESSION, a0, b[i], c[i]) } \
-        } \
+        if (steps[2] == sizeof(real) && steps[3] == sizeof(real)) { FASTAD_WITH_OTHER(real, PRODUCT, EXPRESSION, c[i]) } \
+        if (steps[2] == 0 && steps[3] == sizeof(real)) { FASTAD_WITH_OTHER(real, PRODUCT, EXPRESSION, c0) } \
         for (i = 0; i < n; i++) { \
             const real x = FASTAD_AT(real, args[0], i, steps[0]), y = FASTAD_AT(real, args[1], i, steps[1]); \
             const real z = FASTAD_AT(real, args[2], i, steps[2]), p = PRODUCT; \
@@ -169,6 +172,80 @@ FASTAD_CONVERSION(bool_to_float, uint8_t, float, (float)(x != 0))
 FASTAD_CHOICE(where_8, int64_t)
 FASTAD_CHOICE(where_4, int32_t)
 
+/* Rows of n elements of 8 bytes side by side, all of a row the same; `step` from one row's element to the next one's. A row may be written
+ * beyond its end, into the one after it, which then comes over it.
+ */
+FASTAD_CLONES static void fastad_spread_rows(const char *source, char *target, int64_t rows, int64_t n, npy_intp step) {
+    int64_t *v = (int64_t *)target;
+    int64_t i, j;
+    int k;
+    for (i = 0; i < rows; i++, v += n) {
+        const int64_t x = *(const int64_t *)(source + i * step);
+        if ((rows - 1 - i) * n >= 3) for (j = 0; j < n; j += 4) for (k = 0; k < 4; k++) v[j + k] = x;
+        else for (j = 0; j < n; j++) v[j] = x;
+    }
+}
+
+/* Sums of rows of a few elements, in the order of NumPy's; lengths: rows, elements of each; steps: from row to row of both operands, then
+ * from element to element.
+ */
+#define FASTAD_ROW_SUMS(real) \
+    FASTAD_CLONES static void fastad_row_sums_##real(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
+        const npy_intp n = lengths[1]; \
+        npy_intp i, j; \
+        int k; \
+        (void)data; \
+        for (i = 0; i < lengths[0]; i++) { \
+            const char *p = args[0] + i * steps[0]; \
+            real total, parts[8]; \
+            if (n >= 8 && steps[2] == sizeof(real)) { \
+                const real *x = (const real *)p; \
+                for (k = 0; k < 8; k++) parts[k] = x[k]; \
+                for (j = 8; j + 8 <= n; j += 8) for (k = 0; k < 8; k++) parts[k] += x[j + k]; \
+                total = ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7])); \
+                for (; j < n; j++) total += x[j]; \
+            } \
+            else { \
+                total = *(const real *)p; \
+                for (j = 1; j < n; j++) total += FASTAD_AT(real, p, j, steps[2]); \
+            } \
+            *(real *)(args[1] + i * steps[1]) = total; \
+        } \
+    }
+
+FASTAD_ROW_SUMS(double)
+FASTAD_ROW_SUMS(float)
+
+/* Sums of whole rows side by side, each column in order; lengths: sums, rows of each, columns; steps: from sum to sum of both operands, then
+ * from row to row. A few columns at a time stay in registers while they are gone down, of as many rows as stay in the first cache.
+ */
+#define FASTAD_COLUMNS(real, count) \
+    for (; j + count <= columns; j += count) { \
+        const char *p = x + j * sizeof(real); \
+        real parts[count]; \
+        for (k = 0; k < count; k++) parts[k] = (from ? v : (const real *)x)[j + k]; \
+        for (i = from ? 0 : 1; i < some; i++) for (k = 0; k < count; k++) parts[k] += ((const real *)(p + i * steps[2]))[k]; \
+        for (k = 0; k < count; k++) v[j + k] = parts[k]; \
+    }
+
+#define FASTAD_COLUMN_SUMS(real) \
+    FASTAD_CLONES static void fastad_column_sums_##real(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
+        const npy_intp rows = lengths[1], columns = lengths[2], most = FASTAD_NEAR / (columns * (npy_intp)sizeof(real)); \
+        npy_intp outer, from, i, j; \
+        int k; \
+        (void)data; \
+        for (outer = 0; outer < lengths[0]; outer++) for (from = 0; from < rows; from += most) { \
+            const npy_intp some = rows - from < most ? rows - from : most; \
+            const char *x = args[0] + outer * steps[0] + from * steps[2]; \
+            real *v = (real *)(args[1] + outer * steps[1]); \
+            j = 0; \
+            FASTAD_COLUMNS(real, 16) FASTAD_COLUMNS(real, 8) FASTAD_COLUMNS(real, 4) FASTAD_COLUMNS(real, 2) FASTAD_COLUMNS(real, 1) \
+        } \
+    }
+
+FASTAD_COLUMN_SUMS(double)
+FASTAD_COLUMN_SUMS(float)
+
 /* Sums in eight parts, which every instruction set adds up in the same order; halves of what is long, for the rounding errors' sake. */
 #define FASTAD_SUM(real) \
     FASTAD_CLONES static double fastad_short_sum_##real(const real *x, npy_intp n) { \
@@ -217,7 +294,8 @@ static double fastad_total(const char *p, npy_intp n, npy_intp step, int single)
         int k; \
         if (by_x && by_y) FASTAD_TERMS_AT(real, 1, 1) \
         else if (by_x) FASTAD_TERMS_AT(real, 1, 0) \
-        else FASTAD_TERMS_AT(real, 0, 1) \
+        else if (by_y) FASTAD_TERMS_AT(real, 0, 1) \
+        else FASTAD_TERMS_AT(real, 0, 0) \
         return (((parts[0] + parts[4]) + (parts[2] + parts[6])) + ((parts[1] + parts[5]) + (parts[3] + parts[7]))) + rest; \
     } \
     static double fastad_dot_##real(const real *x, const real *y, npy_intp n, int by_x, int by_y, int zero) { \
