@@ -23,6 +23,29 @@ from .path_writer import Arrays, Places, encode_path
 from .values import decode_key, encode_key
 
 
+def packed(name: str, fast_math: bool, signatures: Any) -> tuple[bytes, list[Any]]:
+    """The parts of a file with all paths of these signatures, read once on trial; TypeError for what can not be in a file."""
+    reasons = [paths.reason for paths in signatures if paths.reason is not None]
+    if reasons:
+        raise TypeError(f"{name} can not be saved: it runs eagerly, as {reasons[0]}")
+    for paths in signatures:
+        paths.keep_current()
+        for code in list(paths.codes):
+            paths.note_lines(code)
+    if not any(paths.codes for paths in signatures):
+        raise TypeError(f"{name} can not be saved: nothing is recorded yet; call it first, with arguments of every "
+                        "kind and path that the file is to have")
+    try:
+        prefix, arrays = encode(name, fast_math, [paths for paths in signatures if paths.codes])
+    except TypeError as error:
+        raise TypeError(f"{name} can not be saved: {error}") from None
+    try:
+        decode(prefix, arrays, trusted=True)
+    except FormatError as error:
+        raise TypeError(f"{name} can not be saved: {error}") from None
+    return prefix, arrays
+
+
 def encode(name: str, fast_math: bool, signatures: Any) -> tuple[bytes, list[Any]]:
     """The parts of a file, as of `container.pack`, of a program: its Paths with at least one path each."""
     arrays, places, rows, written = Arrays(), Places(), Rows(), []
