@@ -7,7 +7,7 @@ import pytest
 
 import fastad
 from fastad.core import scalar
-from fastad.programs import program
+from fastad.programs import paths
 from fastad.pytrees import flatten
 
 VECTORS = [np.random.default_rng(k).normal(size=5) for k in range(4)]
@@ -266,8 +266,8 @@ def test_very_many_paths():
 
 
 def test_eviction(monkeypatch):
-    monkeypatch.setattr(program, "MAX_PATHS", 3)
-    monkeypatch.setattr(program, "PATIENCE", 10**6)
+    monkeypatch.setattr(paths, "MAX_PATHS", 3)
+    monkeypatch.setattr(paths, "PATIENCE", 10**6)
 
     def f(x, v):
         n = 0

@@ -8,7 +8,7 @@ import pytest
 from threaded import in_threads
 
 import fastad
-from fastad.programs import program
+from fastad.programs import paths
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_paths_of_scalars(repeat):
         for i, found in results:
             np.testing.assert_allclose(found, expected[i], 1e-12)
             assert found[0] == expected[i][0]
-    assert F.stats["paths"] <= program.MAX_PATHS
+    assert F.stats["paths"] <= paths.MAX_PATHS
 
 
 @pytest.mark.parametrize("repeat", range(5))

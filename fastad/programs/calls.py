@@ -20,6 +20,9 @@ from ..core import scalar
 from ..core.scalar import Active
 from ..errors import GuardError, TraceError
 from ..pytrees import flatten, frozen, unflatten
+from .code import Plain
+from .derivatives import Chosen, adjoints_behind, tangents_behind
+from .paths import RunEagerly
 from .recording import is_being_recorded
 from .signature import Arguments, skeleton
 
@@ -137,6 +140,64 @@ def kinds_of(leaves):
     return [None if isinstance(x, np.ndarray) else type(x) for x in leaves]
 
 
+# ---- replays -----------------------------------------------------------------------------------------------------------------------
+
+def started(program, arguments):
+    """(Code, Replay at its end) of a value; NoCall where the function runs eagerly or draws random numbers."""
+    try:
+        paths = program._find(arguments)
+        if paths.last is None and paths.reason is None:
+            paths.record(arguments, None)
+        if any([code.draws for code in paths.codes]):
+            raise NoCall
+        return paths.run("value", (), arguments)
+    except RunEagerly:
+        raise NoCall from None
+
+
+def _results(program, arguments):
+    """(leaves of the result, Code) of a replay; None where the function runs eagerly."""
+    try:
+        code, replay = program._find(arguments).run("value", (), arguments)
+    except RunEagerly:
+        return None
+    results = replay.result(code.outputs)
+    replay.finish()
+    return results, code
+
+
+def _adjoints(program, arguments, inputs, w, check):
+    """w^T J by inputs (their numbers), for adjoints of the results that move; None where the function runs eagerly."""
+    chosen = Chosen.inputs_of(arguments, inputs)
+    try:
+        code, replay = program._find(arguments).run("reverse", chosen.inputs, arguments)
+        check([x for x in replay.result(code.outputs) if moves(x)])
+        seeds = iter(w)
+        adjoints = adjoints_behind(code, replay, chosen, [next(seeds) if _gives(x) else 0.0 for x in code.outputs])
+    except RunEagerly:
+        return None
+    replay.finish()
+    return adjoints
+
+
+def _tangents(program, arguments, inputs, t, check):
+    """J t of the results that move, for tangents of inputs; None where the function runs eagerly."""
+    chosen = Chosen.inputs_of(arguments, inputs)
+    try:
+        code, replay = program._find(arguments).run("tangent", chosen.inputs, arguments, True)
+        check([x for x in replay.result(code.outputs) if moves(x)])
+        tangents = tangents_behind(code, replay, chosen, t)
+    except RunEagerly:
+        return None
+    replay.finish()
+    return [part for x, part in zip(code.outputs, tangents) if _gives(x)]
+
+
+def _gives(x):
+    """Whether a leaf of a result is one of the numbers and arrays that a call instruction gives."""
+    return not isinstance(x, Plain) or moves(x.value)
+
+
 # ---- bodies ------------------------------------------------------------------------------------------------------------------------
 
 class Body:
@@ -169,7 +230,7 @@ class Body:
         """(results, Form), plain."""
         with scalar.Suspended():
             arguments = self.at(leaves)
-            found = self.program._results(arguments)
+            found = _results(self.program, arguments)
             if found is None:
                 return self.flat().values(arguments.leaves)
             results, code = found
@@ -193,7 +254,7 @@ class Body:
             return self.derivative("reverse", chosen)(leaves, [x for x in w if x is not None])
         with scalar.Suspended():
             arguments = self.at(leaves)
-            adjoints = self.program._adjoints(arguments, chosen, w, self.check)
+            adjoints = _adjoints(self.program, arguments, chosen, w, self.check)
             return self.flat().reverse(arguments.leaves, w, chosen, self.check) if adjoints is None else adjoints
 
     def tangent(self, leaves, t, chosen, recording):
@@ -202,7 +263,7 @@ class Body:
             return [next(tangents) if smooth else None for smooth in self.smooth]
         with scalar.Suspended():
             arguments = self.at(leaves)
-            tangents = self.program._tangents(arguments, chosen, t, self.check)
+            tangents = _tangents(self.program, arguments, chosen, t, self.check)
             if tangents is not None:
                 return tangents
             tangents = iter(self.flat().tangent(arguments.leaves, t, chosen, self.check))

@@ -154,23 +154,38 @@ def _no_constant(name):
 def layout(entry: Any) -> tuple[tuple[int, ...], Any]:
     """(shape, dtype) of [name of the type, lengths]; FormatError for anything else."""
     if type(entry) is not list or len(entry) != 2 or type(entry[0]) is not str or entry[0] not in DTYPES:
-        raise FormatError(f"no type and shape of an array: {_short(entry)}")
+        raise FormatError(f"no type and shape of an array: {short(entry)}")
     return shape(entry[1], DTYPES[entry[0]].itemsize), DTYPES[entry[0]]
 
 
 def shape(entry: Any, itemsize: int = 1) -> tuple[int, ...]:
     """The shape in a list of whole numbers; FormatError for anything else, and for arrays that are too large for any machine."""
     if type(entry) is not list or len(entry) > 32 or any(type(n) is not int or n < 0 for n in entry):
-        raise FormatError(f"no shape of an array: {_short(entry)}")
+        raise FormatError(f"no shape of an array: {short(entry)}")
     size = itemsize
     for n in entry:
         size *= max(n, 1)
         if size > LARGEST:
-            raise FormatError(f"the shape of an array is too large: {_short(entry)}")
+            raise FormatError(f"the shape of an array is too large: {short(entry)}")
     return tuple(entry)
 
 
-def _short(entry):
+def need(condition: Any, problem: str) -> None:
+    """FormatError with what is wrong if a condition does not hold."""
+    if not condition:
+        raise FormatError(problem)
+
+
+def fields(entry: Any, what: str, **kinds: type) -> list[Any]:
+    """The values of an object that has exactly these fields, each of a type."""
+    need(type(entry) is dict and entry.keys() == kinds.keys(), f"{what} has other fields than {', '.join(kinds)}")
+    for name, kind in kinds.items():
+        need(kind is object or type(entry[name]) is kind, f"{name} of {what} is not of type {kind.__name__}")
+    return [entry[name] for name in kinds]
+
+
+def short(entry: Any) -> str:
+    """An entry as a message shows it."""
     text = repr(entry)
     return text if len(text) < 100 else text[:97] + "..."
 

@@ -5,16 +5,17 @@ import numpy as np
 from ..errors import GuardError
 from ..pytrees import unflatten, unflatten_derivatives
 from .batches import Column, layout_of
+from .derivatives import Chosen
 from .signature import Arguments
 
 
-def empty_results(program, choose, batch, what, argnums):
+def empty_results(program, batch, what, argnums):
     """The results of no rows; ValueError if nothing is recorded for arguments like these."""
     args = _row_like(batch)
     if what == "value":
         arguments, chosen = Arguments(args, batch.kwargs), None
     else:
-        chosen = choose(program._name, argnums, args, batch.kwargs)
+        chosen = Chosen.of(program._name, argnums, args, batch.kwargs)
         if chosen is None:
             raise ValueError(f"{program._name}.map: the batch is empty, and its arguments can not be differentiated by")
         arguments = chosen.arguments
@@ -61,7 +62,7 @@ def _empty(shape, dtype):
 
 
 def _rebuilt(chosen, arrays):
-    """As _Chosen.rebuild, of arrays for all rows."""
+    """As Chosen.rebuild, of arrays for all rows."""
     trees, at = [], 0
     for structure, start, stop in chosen.parts:
         trees.append(unflatten_derivatives(structure, arrays[at:at + stop - start]))

@@ -1,7 +1,6 @@
 """The listing of a path of a program: its steps under the user's names, with values and adjoints where it was replayed."""
 
 import dataclasses
-import html
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +13,7 @@ from ..pytrees import NUMBER, Nesting, leaf_path, unflatten
 from . import reading
 from .code import Code, OneStep, OneStepSweep, Plain, Single
 from .reading import ARRAY_OPERAND, SCALAR_OPERAND, Instruction, Phrase, Reader, Slot, Whole
-from .steps import Listing, Operand, Step, Text, printable
+from .steps import Listing, Operand, Step, Text
 
 # Values of arrays after writes into them are kept up to so many bytes in all: a loop that fills an array has many.
 KEPT_BYTES = 1 << 26
@@ -459,37 +458,3 @@ def list_call(paths: Any, arguments: Any, name: str) -> Listing:
     if listing is None:
         raise RuntimeError(f"{name} takes another path each time it is run with the same arguments")
     return listing
-
-
-# ---- statistics ----------------------------------------------------------------------------------------------------------------
-
-class Stats(dict[str, Any]):
-    """Program.stats: a dict that prints as a table."""
-
-    def __init__(self, name: str, numbers: dict[str, Any]) -> None:
-        super().__init__(numbers)
-        self.name = name
-
-    def lines(self) -> list[tuple[str, str]]:
-        """Pairs of what and how much, as texts."""
-        return [(key.replace("_", " "), self._text(value)) for key, value in self.items()]
-
-    @staticmethod
-    def _text(value: Any) -> str:
-        if isinstance(value, list):
-            return "; ".join(printable(str(x), 200) for x in value) or "none"
-        return f"{value:,}" if isinstance(value, int) else printable(str(value))
-
-    def __str__(self) -> str:
-        lines = self.lines()
-        width = max([len(key) for key, _ in lines], default=0)
-        return "\n".join([f"program {printable(self.name)}", *(f"  {key.ljust(width)}  {value}" for key, value in lines)])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        cell = 'style="text-align:left;padding:0.1em 0.8em"'
-        rows = "".join(f"<tr><td {cell}>{html.escape(key)}</td><td {cell}>{html.escape(value)}</td></tr>"
-                       for key, value in self.lines())
-        return (f'<table style="border-collapse:collapse"><caption style="text-align:left;color:inherit">'
-                f"program {html.escape(printable(self.name))}</caption><tbody>{rows}</tbody></table>")

@@ -1,5 +1,9 @@
 # When storages are read and written, and where in a workspace's memory they are for it: what nobody reads any more makes room.
 
+cdef enum:
+    VERY_LARGE = 65536     # bytes of a result from which on memory of those that were freed pays
+
+
 @cython.final
 cdef class Lives:
     """By storage the first and the last time that it is touched, in the order of the first."""
@@ -114,6 +118,64 @@ cdef Lives lives_of(Code code, Fusion fusion):
     return lives
 
 
+cdef int place_storages(Code code, Fusion fusion) except -1:
+    """Gives storages their places in a workspace's memory.
+
+    Those of before the last guard stand in order, as other paths go on from there; the others share memory with those of the same
+    size that nothing reads any more, and have none if nothing but a chain knows them.
+    """
+    cdef Py_ssize_t number
+    cdef list storages = code.tape.storages + code.extra
+    cdef Lives lives
+    cdef set apart = fusion.early
+    code.offsets = <int64_t*>calloc(max(len(storages), 1), sizeof(int64_t))
+    if code.offsets == NULL:
+        raise MemoryError("no memory for a program")
+    place_constants(code)
+    lives = lives_of(code, fusion)
+    if not code.pauses:
+        give_results(code, fusion)
+        apart = apart.union([number for number, _ in code.given])
+    for number in sorted(fusion.early):
+        if code.offsets[number] == 0:
+            code.offsets[number] = room_for(code, bytes_for(code, number, storages[number]))
+    share_memory(code, lives, storages, apart)
+    return 0
+
+
+cdef int place_constants(Code code) except -1:
+    """Finds the storages that are arrays of their own, with offset -1, and those that are copied in."""
+    cdef Py_ssize_t number
+    for record in code.tape.records:
+        if type(record) is not Constant:
+            continue
+        number = record.out
+        array = record.value if record.origin is None else record.origin
+        if record.origin is None or (PyArray_IS_C_CONTIGUOUS(<ndarray>array) and PyArray_ISBEHAVED_RO(<ndarray>array)):
+            code.offsets[number] = -1
+            code.fixed.append((number, array))
+            if record.origin is not None:
+                code.live.append((number, array, <size_t>PyArray_DATA(<ndarray>array), array.shape))
+        else:
+            code.refreshed.append((number, array))
+    return 0
+
+
+cdef int give_results(Code code, Fusion fusion) except -1:
+    """Finds the results that are written where they leave: not those that another path may have begun."""
+    cdef Operand operand
+    inputs = [(<Operand>x).number for x in code.inputs if type(x) is Operand]
+    for x in code.outputs:
+        if type(x) is Operand and (<Operand>x).strides is None:
+            operand = <Operand>x
+            entry = (operand.number, operand.layout)
+            if bytes_of(operand.layout[0], operand.layout[1]) >= LARGE and code.offsets[operand.number] >= 0 and entry not in code.given \
+                    and operand.number not in inputs and operand.number not in fusion.early:
+                code.given.append(entry)
+                code.borrows |= bytes_of(operand.layout[0], operand.layout[1]) >= VERY_LARGE
+    return 0
+
+
 cdef int share_memory(Code code, Lives lives, list storages, set apart) except -1:
     """Gives storages, but those apart, their places in memory, one that is free behind another of the same size if there is one."""
     cdef int64_t k, at, time = -1, latest = -1
@@ -148,7 +210,7 @@ cdef int share_memory(Code code, Lives lives, list storages, set apart) except -
                 time += 1
             if code.offsets[number] < 0 or number in apart:
                 continue
-            at = code.bytes_for(number, storages[number])
+            at = bytes_for(code, number, storages[number])
             found = kinds.get(at)
             if found is None:
                 found = kinds[at] = len(spare)
@@ -159,7 +221,7 @@ cdef int share_memory(Code code, Lives lives, list storages, set apart) except -
                 code.offsets[number] = code.offsets[other]
                 spare[kind] = following[other]
             else:
-                code.offsets[number] = code.room(at)
+                code.offsets[number] = room_for(code, at)
             kind_of_storage[number], following[number] = <int32_t>kind, ending[lives.last[number] + 1]
             ending[lives.last[number] + 1] = number
     finally:
@@ -167,3 +229,23 @@ cdef int share_memory(Code code, Lives lives, list storages, set apart) except -
         free(following)
         free(kind_of_storage)
     return 0
+
+
+cdef int64_t bytes_for(Code code, Py_ssize_t number, layout) except -1:
+    """Bytes of a storage, of the values for all seeds if it depends on them."""
+    cdef int64_t size = bytes_of(layout[0], layout[1])
+    return size if code.spread is None or number not in code.spread.spans else size * code.spread.count
+
+
+cdef int64_t room_for(Code code, int64_t size) except -1:
+    """An offset in a workspace's memory, behind what has its place."""
+    cdef int64_t at = code.bytes
+    code.bytes += (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+    return at
+
+
+cdef int64_t bytes_of(shape, dtype) except -1:
+    cdef int64_t size = dtype.itemsize
+    for length in shape:
+        size *= length
+    return size

@@ -212,7 +212,7 @@ class Runner:
     def one(self, leaves):
         """The results of one step; NoCall where the function must run itself."""
         self.close()
-        code, self.replay = self.program._started(self.arguments.with_leaves(leaves))
+        code, self.replay = calls.started(self.program, self.arguments.with_leaves(leaves))
         if code.draws:
             raise calls.NoCall
         steps = Steps(self.replay, len(self.consts), len(self.buffers))

@@ -18,7 +18,9 @@ from ..core import scalar
 from ..pytrees import flatten, same_structure, unflatten_derivatives
 from .batches import Batch, Results, Shared, layout_of
 from .code import Plain, RowWorker, guard_at, lanes_of
+from .derivatives import Chosen
 from .pacing import Progress, spread
+from .paths import RunEagerly
 from .recording import elements_read
 from .signature import Arguments
 
@@ -30,8 +32,8 @@ MOST_EXITS = 1000        # guards that are looked at for ways out
 MOST_HOPS = 512          # from one path to the next, before a row is called by itself
 
 
-def map_rows(program, choose, can_not, args, what, in_axes, argnums, threads, progress, kwargs):
-    """What `Program.map` gives; choose and can_not are what program.py takes arguments apart with, and raises where it can not replay."""
+def map_rows(program, args, what, in_axes, argnums, threads, progress, kwargs):
+    """What `Program.map` gives."""
     if what not in WHATS:
         raise ValueError(f"map: what must be one of {', '.join(map(repr, WHATS))}, not {what!r}")
     if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)):
@@ -43,9 +45,9 @@ def map_rows(program, choose, can_not, args, what, in_axes, argnums, threads, pr
     batch = Batch(program._name, args, in_axes, kwargs)
     if not batch.count:
         from .empty import empty_results
-        return empty_results(program, choose, batch, what, argnums)
+        return empty_results(program, batch, what, argnums)
     with Progress(progress, batch.count, program._name) as bar:
-        return _Map(program, choose, can_not, batch, what, argnums, int(threads), bar).run()
+        return _Map(program, batch, what, argnums, int(threads), bar).run()
 
 
 def before(rows, limit):
@@ -68,8 +70,7 @@ def failures(worker):
 class _Map:
     """One map under way."""
 
-    def __init__(self, program, choose, can_not, batch, what, argnums, threads, bar):
-        self.choose, self.can_not = choose, can_not
+    def __init__(self, program, batch, what, argnums, threads, bar):
         self.program, self.batch, self.what, self.argnums, self.threads, self.bar = program, batch, what, argnums, threads, bar
         # Derivatives that are zero on a path are not written.
         self.results = Results(program._name, batch.count, what != "value")
@@ -179,7 +180,7 @@ class _Plan:
         if one.what == "value":
             arguments, differentiated = Arguments(args, batch.kwargs), ()
         else:
-            chosen = one.choose(program._name, one.argnums, args, batch.kwargs)
+            chosen = Chosen.of(program._name, one.argnums, args, batch.kwargs)
             if chosen is None:
                 return None
             arguments, differentiated = chosen.arguments, chosen.inputs
@@ -228,7 +229,7 @@ class _Plan:
             return None
         try:
             target = self.paths.code_for(code, kind, self.differentiated, self.arguments)
-        except one.can_not:
+        except RunEagerly:
             return None
         if target is None or (kind == "gradient" and target is code and not code.numeric):
             return None

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..arrays.active import Operand, ProgramCall
 from .code import Code, Plain, Single, first_difference
-from .files import _Arrays, encode_record
+from .path_writer import Arrays, encode_record
 
 
 def same_path(one: Code, other: Code) -> bool:
@@ -15,7 +15,7 @@ def same_path(one: Code, other: Code) -> bool:
         return False
     if not all(map(_same_output, one.outputs, other.outputs)):
         return False
-    arrays, others = _Arrays(), _Arrays()
+    arrays, others = Arrays(), Arrays()
     try:
         for p, q in zip(one.tape.records, other.tape.records):
             if type(p) is ProgramCall:

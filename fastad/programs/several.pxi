@@ -199,7 +199,7 @@ cdef class SeedSweep:
     cdef bint sweep(self, bint first) except -1:
         """One sweep; False where what is behind the path goes another way."""
         cdef CodeView view = self.code.view()
-        cdef Position at = self.code.position(self.code.start)
+        cdef Position at = position_of(self.code, self.code.start)
         cdef int64_t end = self.code.c.n
         cdef Stop stop
         while True:

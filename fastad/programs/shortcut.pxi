@@ -72,7 +72,7 @@ cdef class Shortcut:
                     target.others[ws.at] = other
             target = <Code>other
             ws.enter(target, ws.at)
-            at = target.position(ws.at)
+            at = position_of(target, ws.at)
         # The path of these inputs may have arrays where the last one had none, or the other way round.
         numeric = type(target.owner) is not tuple
         if not target.is_number or (self.gradient and (target.value_slot < 0 or (numeric and not target.scalars_only))):
