@@ -59,10 +59,25 @@ cdef class Call(Record):
             for operand in flat_operands(self.operands):
                 if sweep.get(operand) is not None:
                     t = self.tangent_by(sweep, operand)
-                    total = t if total is None else total + t
-            set_tangents(sweep, self.outs, i, total)
-        else:
+                    total = added(total, t)
+            t = None          # the sweep takes what nothing else refers to
+            if type(self.outs) is int:
+                sweep.put(self.outs, i, total)
+            else:
+                set_tangents(sweep, self.outs, i, total)
+        elif not self.own_tangent(sweep, i):
             self.transposed_tangent(sweep, i)
+
+    cdef bint own_tangent(self, Sweep sweep, int64_t i) except -1:
+        """Sets the tangent by the rule's own way, if it has one that serves here."""
+        if self.rule.tangent is None or not has_any(sweep, self.operands[0]) or has_any(sweep, self.operands[1:]):
+            return False
+        args, kwargs = self.arguments(sweep.value)
+        t = self.rule.tangent(sweep.get(self.operands[0]), self.kept_results(sweep, i), *args, **kwargs)
+        if t is None:
+            return False
+        sweep.put(self.outs, i, as_scalar(t) if self.outs < 0 and type(t) is ActiveArray else t)
+        return True
 
     cdef object joint_tangent(self, Sweep sweep):
         """The function of the tangents of all operands."""

@@ -247,9 +247,11 @@ cdef class Elementwise(Record):
         for k in range(self.arity):
             if partials[self.op][k].form:
                 t = sweep.get(self.y if k else self.x)
-                if t is not None:
+                if t is not None and total is not None and partials[self.op][k].form == FORM_MINUS_ONE:
+                    total = total - t
+                elif t is not None:
                     t = self.products(sweep, i, k, t)
-                    total = t if total is None else total if t is None else total + t
+                    total = added(total, t)
         t = None          # the sweep takes what nothing else refers to
         sweep.put(self.out, i, total)
 
@@ -603,7 +605,7 @@ cdef class SpecialElementwise(Record):
             t = None if rule is None else sweep.get(operand)
             if t is not None:
                 t = self.products(sweep, i, rule, t)
-                total = t if total is None else total if t is None else total + t
+                total = added(total, t)
         t = None
         sweep.put(self.out, i, total)
 

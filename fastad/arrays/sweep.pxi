@@ -281,6 +281,16 @@ cdef inline bint is_last(w) noexcept:
     return reference_count(w) == 1
 
 
+cdef object added(total, t):
+    """The sum of two tangents, None for zero; in the memory of the first if nothing else refers to it."""
+    if total is None or t is None:
+        return t if total is None else total
+    if is_last(total) and type(total) is ndarray and type(t) is ndarray and PyArray_OWNS(<ndarray>total) \
+            and PyArray_TYPE(<ndarray>total) == PyArray_TYPE(<ndarray>t) and shape_of(total) == shape_of(t):
+        return np.add(total, t, out=total)
+    return total + t
+
+
 # ---- recording -----------------------------------------------------------------------------------------------------------------
 
 @cython.final

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...core.scalar import is_plain
-from .extremes import tie_shares
+from .extremes import tie_means, tie_shares
 from .helpers import expand_reduced, like, normal_axes
 from .registry import rule
 
@@ -225,8 +225,13 @@ def _extreme(w, result, a, axis=None, out=None, keepdims=_NO, initial=_NO, where
     return lambda: like(_shares(w, extreme, a, axis, where, initial)[0], a), start
 
 
+def _extreme_moves(t, result, a, axis=None, out=None, keepdims=_NO, initial=_NO, where=_NO):
+    if initial is _NO and where is _NO:
+        return np.reshape(tie_means(t, _keeping(result, axis, keepdims, a), a, axis), result.shape)
+
+
 for _function in (np.max, np.amax, np.min, np.amin, np.nanmax, np.nanmin):
-    rule(_function, "a", "initial", structure="reduction")(_extreme)
+    rule(_function, "a", "initial", structure="reduction", tangent=_extreme_moves)(_extreme)
 
 
 @rule(np.ptp, "a", structure="reduction")
