@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import fastad
+from fastad.programs.code import passes
 
 NAMES = ["sin", "cos", "exp", "log", "tanh"]
 
@@ -64,3 +65,33 @@ def test_derivatives_and_files_keep_it(tmp_path):
     G = fastad.load(tmp_path / "f")
     assert G(x) == F(x)
     np.testing.assert_array_equal(G.grad(x), F.grad(x))
+
+
+@pytest.mark.parametrize("n", [2, 5, 200, 1000, 5000])
+def test_sine_and_cosine_of_the_same_numbers_at_once(n):
+    """The same bits as one after the other, whichever is asked for first, in memory or in between."""
+    def f(x, y):
+        s, c = np.sin(x), np.cos(x)
+        d = np.cos(y * x) * 2.0 - x
+        return s, c * s + 1.0, d - np.sin(y * x), np.cos(d), np.sin(d)
+
+    def total(x, y):
+        return sum(np.sum(part * part) for part in f(x, y))
+
+    rng = np.random.default_rng(n)
+    x, y = rng.normal(scale=10.0, size=(2, n))
+    x[:2] = -0.0, 3e5
+    found = []
+    for on in (True, False):
+        passes["pairs"] = on
+        try:
+            F, G = fastad.record(f, fast_math=True), fastad.record(total, fast_math=True)
+            F(y, x), G.grad(y, x, argnums=(0, 1))
+            found.append([*F(x, y), *G.grad(x, y, argnums=(0, 1))])
+        finally:
+            passes["pairs"] = True
+    expected = [*f(x, y), *fastad.grad(total, (0, 1))(x, y)]
+    for a, b, e in zip(*found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, e, rtol=1e-11, atol=1e-9 * np.abs(e).max())
+    assert np.signbit(found[0][0][0])

@@ -112,6 +112,8 @@ typedef struct {
     void (*reverse)(const FastadLaneReverse *steps, int64_t n, const FastadLaneBlock *block, int careful);
     /* Vectorised functions by name: "exp", "log", "sin", "cos", "tanh"; 0 if there is none. */
     int (*function)(const char *name, const double *x, double *result, int n);
+    /* "sin" and "cos" of the same numbers. */
+    void (*sines_and_cosines)(const double *x, double *sines, double *cosines, int n);
     const uint8_t (*forms)[2];     /* by opcode and operand: one of FASTAD_BY_..., 255 where the partial is zero */
     const uint8_t (*needs)[2];     /* and what the partial is made of: 1 x, 2 y, 4 the result */
 } FastadLaneKernels;

@@ -86,3 +86,4 @@ cdef class Lanes:
 cdef Lanes lowered(Path path, object owner, dict inputs, list outputs, object differentiated, object shared, bint fast,
                    dict exits)
 cdef bint vectorised(const char* name, const double* x, double* result, int n) noexcept nogil
+cdef void sines_and_cosines(const double* x, double* sines, double* cosines, int n) noexcept nogil

@@ -58,6 +58,7 @@ cdef extern from *:
         void (*move_together)(FastadLaneBlock* block, const int32_t* slots, int n) noexcept nogil
         void (*reverse)(const FastadLaneReverse* steps, int64_t n, const FastadLaneBlock* block, int careful) noexcept nogil
         int (*function)(const char* name, const double* x, double* result, int n) noexcept nogil
+        void (*sines_and_cosines)(const double* x, double* sines, double* cosines, int n) noexcept nogil
         const uint8_t (*forms)[2]
         const uint8_t (*needs)[2]
 
@@ -410,6 +411,11 @@ cdef class Worker:
 cdef bint vectorised(const char* name, const double* x, double* result, int n) noexcept nogil:
     """Applies a vectorised function to n numbers; False if there is none of this name."""
     return kernels.function(name, x, result, n) != 0
+
+
+cdef void sines_and_cosines(const double* x, double* sines, double* cosines, int n) noexcept nogil:
+    """The vectorised "sin" and "cos" of n numbers."""
+    kernels.sines_and_cosines(x, sines, cosines, n)
 
 
 def function_on(name, size_t x, size_t result, int n):

@@ -58,10 +58,19 @@
 #define FASTAD_FIRST(number, t) FASTAD_THEN(8 * number, FASTAD_SECOND, t, z[l])
 
 /* The sine as a value: that of -0 is -0. */
-static void sines(const double *x, double *result, int n) {
+static void keep_zeros(const double *x, double *result, int n) {
     int l;
-    fastad_sines(x, result, n, 0);
     for (l = 0; l < n; l++) result[l] = x[l] == 0.0 ? x[l] : result[l];
+}
+
+static void sines(const double *x, double *result, int n) {
+    fastad_sines(x, result, n, 0);
+    keep_zeros(x, result, n);
+}
+
+static void sines_and_cosines(const double *x, double *sines, double *cosines, int n) {
+    fastad_sines_and_cosines(x, sines, cosines, n);
+    keep_zeros(x, sines, n);
 }
 
 static void special_value(const FastadLaneSpecial *special, const FastadLaneBlock *block) {
@@ -280,7 +289,7 @@ static int function(const char *name, const double *x, double *result, int n) {
     return 1;
 }
 
-static const FastadLaneKernels kernels = { forward, begin, move_together, reverse, function, FORMS, NEEDS };
+static const FastadLaneKernels kernels = { forward, begin, move_together, reverse, function, sines_and_cosines, FORMS, NEEDS };
 
 const FastadLaneKernels *FASTAD_OF_LEVEL(fastad_lanes_)(void) {
     return &kernels;

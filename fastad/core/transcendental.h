@@ -23,41 +23,71 @@
 
 #define FASTAD_REDUCIBLE 1e5
 
-/* Quarter turns before the sine is taken: 0 gives sin(x), 1 gives cos(x). */
-static FASTAD_ALWAYS_INLINE void fastad_sines(const double *x, double *result, int n, int64_t turns) {
+/* Sine and cosine of what a is beyond quarter turns, and how many of these there are, in the low bits. */
+static FASTAD_ALWAYS_INLINE int64_t fastad_quarters(double a, double *sine, double *cosine) {
     /* Added and subtracted again, this rounds to a whole number, which then stands in the low bits. */
     const double shift = 6755399441055744.0;
     /* pi/2 in parts of 33 bits, so that their products with the number of turns are exact. */
     const double part1 = 1.57079632673412561417e+00, part2 = 6.07710050630396597660e-11, part3 = 2.02226624879595063154e-21;
+    double shifted = a * 0.63661977236758134308 + shift;
+    double k = shifted - shift;
+    double r = ((a - k * part1) - k * part2) - k * part3;
+    /* Pairs of terms, then pairs of pairs (Estrin): half as many steps wait for one another as by Horner's scheme. */
+    double z = r * r, z2 = z * z, z4 = z2 * z2;
+    int64_t quarters;
+    *sine = r + r * z * ((-1.66666666666666324348e-01 + z * 8.33333333332248946124e-03)
+            + z2 * (-1.98412698298579493134e-04 + z * 2.75573137070700676789e-06)
+            + z4 * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10));
+    *cosine = 1.0 - 0.5 * z + z2 * ((4.16666666666666019037e-02 + z * -1.38888888888741095749e-03)
+              + z2 * (2.48015872894767294178e-05 + z * -2.75573143513906633035e-07)
+              + z4 * (2.08757232129817482790e-09 + z * -1.13596475577881948265e-11));
+    memcpy(&quarters, &shifted, 8);
+    return quarters;
+}
+
+/* The sine after so many quarter turns more. */
+static FASTAD_ALWAYS_INLINE double fastad_turned(double sine, double cosine, int64_t quarters) {
+    const int64_t odd = -(quarters & 1);
+    uint64_t bits, sine_bits, cosine_bits;
+    memcpy(&sine_bits, &sine, 8);
+    memcpy(&cosine_bits, &cosine, 8);
+    bits = (sine_bits & ~(uint64_t)odd) | (cosine_bits & (uint64_t)odd);
+    bits ^= (uint64_t)(quarters & 2) << 62;
+    memcpy(&sine, &bits, 8);
+    return sine;
+}
+
+static FASTAD_ALWAYS_INLINE int fastad_any_far(const double *x, int n) {
     int i, far = 0;
-    for (i = 0; i < n; i++) {
-        double a = x[i];
-        double shifted = a * 0.63661977236758134308 + shift;
-        double k = shifted - shift;
-        double r = ((a - k * part1) - k * part2) - k * part3;
-        /* Pairs of terms, then pairs of pairs (Estrin): half as many steps wait for one another as by Horner's scheme. */
-        double z = r * r, z2 = z * z, z4 = z2 * z2;
-        double s = r + r * z * ((-1.66666666666666324348e-01 + z * 8.33333333332248946124e-03)
-                 + z2 * (-1.98412698298579493134e-04 + z * 2.75573137070700676789e-06)
-                 + z4 * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10));
-        double c = 1.0 - 0.5 * z + z2 * ((4.16666666666666019037e-02 + z * -1.38888888888741095749e-03)
-                 + z2 * (2.48015872894767294178e-05 + z * -2.75573143513906633035e-07)
-                 + z4 * (2.08757232129817482790e-09 + z * -1.13596475577881948265e-11));
-        int64_t quadrant, odd;
-        uint64_t bits, sine_bits, cosine_bits;
-        memcpy(&quadrant, &shifted, 8);
-        quadrant += turns;
-        memcpy(&sine_bits, &s, 8);
-        memcpy(&cosine_bits, &c, 8);
-        odd = -(quadrant & 1);
-        bits = (sine_bits & ~(uint64_t)odd) | (cosine_bits & (uint64_t)odd);
-        bits ^= (uint64_t)(quadrant & 2) << 62;
-        memcpy(&result[i], &bits, 8);
-    }
     for (i = 0; i < n; i++) far |= !(fabs(x[i]) <= FASTAD_REDUCIBLE);
-    if (far)
+    return far;
+}
+
+/* Quarter turns before the sine is taken: 0 gives sin(x), 1 gives cos(x). */
+static FASTAD_ALWAYS_INLINE void fastad_sines(const double *x, double *result, int n, int64_t turns) {
+    int i;
+    for (i = 0; i < n; i++) {
+        double s, c;
+        const int64_t quarters = fastad_quarters(x[i], &s, &c);
+        result[i] = fastad_turned(s, c, quarters + turns);
+    }
+    if (fastad_any_far(x, n))
         for (i = 0; i < n; i++)
             if (!(fabs(x[i]) <= FASTAD_REDUCIBLE)) result[i] = turns ? cos(x[i]) : sin(x[i]);
+}
+
+/* Both, as fastad_sines gives them, at once. */
+static FASTAD_ALWAYS_INLINE void fastad_sines_and_cosines(const double *x, double *sines, double *cosines, int n) {
+    int i;
+    for (i = 0; i < n; i++) {
+        double s, c;
+        const int64_t quarters = fastad_quarters(x[i], &s, &c);
+        sines[i] = fastad_turned(s, c, quarters);
+        cosines[i] = fastad_turned(s, c, quarters + 1);
+    }
+    if (fastad_any_far(x, n))
+        for (i = 0; i < n; i++)
+            if (!(fabs(x[i]) <= FASTAD_REDUCIBLE)) { sines[i] = sin(x[i]); cosines[i] = cos(x[i]); }
 }
 
 static FASTAD_ALWAYS_INLINE double fastad_of_bits(uint64_t bits) {

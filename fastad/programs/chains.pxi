@@ -30,6 +30,7 @@ cdef class Member:
     cdef void* data
     cdef list sources           # Elements
     cdef Element result         # None for a sum, and for sums of rows
+    cdef Element second         # what it computes beside it: the cosine of a sine
     cdef Place target           # of these
     cdef bint single
     cdef int product            # of a sum: MULTIPLIED or MULZ if it is one of products

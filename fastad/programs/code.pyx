@@ -17,7 +17,7 @@ from cpython.object cimport PyObject
 from libc.math cimport NAN, fabs
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy, memset, strcmp
 from numpy cimport (
     NPY_DOUBLE, PyArray_BYTES, PyArray_DATA, PyArray_DESCR, PyArray_DIMS, PyArray_EMPTY, PyArray_IS_C_CONTIGUOUS,
     PyArray_IS_F_CONTIGUOUS, PyArray_NBYTES, PyArray_NDIM, PyArray_STRIDES, PyArray_TYPE, ndarray,
@@ -27,7 +27,7 @@ from fastad.arrays.active cimport Operand, Record
 from fastad.arrays.memory cimport made
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
-from fastad.core.lanes cimport Check, Path, lowered, vectorised
+from fastad.core.lanes cimport Check, Path, lowered, sines_and_cosines, vectorised
 from fastad.core.scalar cimport Special, current_tape, rounded, special_operands, special_row, watching
 from fastad.core.schedule cimport (
     Plan, Schedule, copy_kept, load_constants, run_forward, run_reverse, run_reverse_tangent, run_tangent, schedule_of,

@@ -41,7 +41,9 @@ cdef class Emission:
                 asked.update([id(element) for element in member.sources])
                 chosen.append(member)
         chosen.reverse()
-        return joined(chosen, moved) if passes["products"] else chosen
+        if passes["products"]:
+            chosen = joined(chosen, moved)
+        return paired(chosen) if passes["pairs"] else chosen
 
     cdef Chain* chain(self) except NULL:
         cdef Chain* chain
@@ -161,13 +163,14 @@ cdef class Emission:
         cdef list spare = []
         cdef dict ending = {}          # by step: the places that are free behind it
         cdef int64_t count = 0, at = 0, loads = len(self.loads)
-        for element in [*self.loads, *[member.result for member in members]]:
-            if element is not None and (element.member is None or not element.stored):
-                if spare:
-                    element.at.slot = spare.pop()
-                else:
-                    element.at.slot, count = count, count + 1
-                ending.setdefault(max(element.last, at, loads), []).append(element.at.slot)
+        for made in [*[(element,) for element in self.loads], *[(member.result, member.second) for member in members]]:
+            for element in made:
+                if element is not None and (element.member is None or not element.stored):
+                    if spare:
+                        element.at.slot = spare.pop()
+                    else:
+                        element.at.slot, count = count, count + 1
+                    ending.setdefault(max(element.last, at, loads), []).append(element.at.slot)
             # Behind the step: a result never lies where an operand of its own lay.
             spare += ending.pop(at, ())
             at += 1
@@ -184,7 +187,7 @@ cdef class Emission:
     cdef Step* next_step(self, Chain* chain) noexcept:
         cdef Step* step = &chain.steps[chain.count]
         chain.count += 1
-        step.total, step.count = -1, 2
+        step.total, step.count, step.results = -1, 2, 1
         return step
 
     cdef int add_load(self, Chain* chain, Element element) except -1:
@@ -214,6 +217,9 @@ cdef class Emission:
             step.arguments[step.count - 1].kind, step.arguments[step.count - 1].place = UNIFORM, member.target
         else:
             self.set_argument(step, step.count - 1, member.result, chain)
+            if member.second is not None:
+                self.set_argument(step, step.count, member.second, chain)
+                step.count, step.results = step.count + 1, 2
         return 0
 
     cdef int add_move(self, Chain* chain, Element element, int32_t number, int64_t offset) except -1:

@@ -287,9 +287,9 @@ cdef int collect_storages(x, set numbers) except -1:
 
 
 cdef int collect_arguments(const Step* step, bint written, set numbers) except -1:
-    """The storages that a step of a chain reads or writes in memory, or only the one it writes."""
+    """The storages that a step of a chain reads or writes in memory, or only what it writes."""
     cdef int k
-    for k in range(step.count - 1 if written else 0, step.count):
+    for k in range(step.count - step.results if written else 0, step.count):
         if step.arguments[k].kind != IN_TILE and step.arguments[k].place.kind == ARRAY:
             numbers.add(step.arguments[k].place.number)
     return 0

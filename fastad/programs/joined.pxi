@@ -1,5 +1,5 @@
-# Steps of a chain that are products and what becomes of them, made one: sums of products, and products added to something. They have the
-# roundings of the two steps they stand for, so that the answers are theirs bit for bit.
+# Steps of a chain that are products and what becomes of them, made one: sums of products, and products added to something; sines and cosines
+# of the same numbers. They have the roundings of the two steps they stand for, so that the answers are theirs bit for bit.
 
 cdef struct Joined:
     Loop product
@@ -83,3 +83,30 @@ cdef Member join_product(Member product, Member member, int place):
     both.loop = joined_loop(product.loop, member.loop, place)
     both.sources.append(member.sources[1 - place])
     return both if both.loop != NULL else None
+
+
+cdef list paired(list members):
+    """Members of a chain, sines and cosines of the same numbers made one that computes both where the first of them stood."""
+    cdef Member member, both
+    cdef dict first = {}         # by sine or cosine and its operand: the place of the member among the results
+    cdef list result = []
+    for member in members:
+        if member.loop == fast_loop and strcmp(<char*>member.data, b"sin") == 0:
+            turn = 0
+        elif member.loop == fast_loop and strcmp(<char*>member.data, b"cos") == 0:
+            turn = 1
+        else:
+            result.append(member)
+            continue
+        place = first.pop((1 - turn, id(member.sources[0])), None)
+        if place is None:
+            first[turn, id(member.sources[0])] = len(result)
+            result.append(member)
+            continue
+        both = Member()
+        both.loop, both.sources = fast_pair_loop, member.sources
+        both.result, both.second = member.result, (<Member>result[place]).result
+        if turn:
+            both.result, both.second = both.second, both.result
+        result[place] = both
+    return result

@@ -248,6 +248,19 @@ cdef void fast_loop(char** args, const cnp.npy_intp* n, const cnp.npy_intp* stri
         vectorised(<const char*>data, <const double*>(args[0] + i * strides[0]), <double*>(args[1] + i * strides[1]), 1)
 
 
+cdef void fast_pair_loop(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
+    """Sine and cosine at once, results side by side."""
+    cdef cnp.npy_intp i, m
+    cdef double* x = <double*>args[0]
+    cdef double* sines = <double*>args[1]
+    cdef double* cosines = <double*>args[2]
+    i = 0
+    while i < n[0]:
+        m = min(n[0] - i, <cnp.npy_intp>FAST_BLOCK) if strides[0] else 1
+        sines_and_cosines(x + i * (strides[0] != 0), sines + i, cosines + i, <int>m)
+        i += m
+
+
 cdef enum:
     MAX_ROWS = 256
     FAST_BLOCK = 1 << 20

@@ -10,7 +10,7 @@
 
 # What is done to make a program faster, each to be switched off by a test: the answers are the same without.
 passes = {"short": True, "chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True, "dead": True,
-          "products": True, "late": True, "followed": True}
+          "products": True, "late": True, "followed": True, "pairs": True}
 
 cdef enum:
     TILE_BYTES = 65536      # of the values of a tile that are not in memory, together
@@ -55,6 +55,7 @@ cdef struct Step:
     Loop loop               # NULL: `nest` says how the first argument is read into the second
     void* data
     int count
+    int results             # the last so many of its arguments
     int total               # which of the chain's sums it adds to, -1 for none
     int product             # it adds up products of its operands: MULTIPLIED or MULZ
     int64_t row             # it makes one number of each row of so many elements
