@@ -77,7 +77,7 @@ def take_turns(number, barrier, found, rounds):
     found.put((alone, beside))
 
 
-def two_processes(rounds=7):
+def two_processes(rounds=20):
     """Returns how many times the work of one process two of them do at once: two threads can not do more."""
     context = multiprocessing.get_context("spawn")
     barrier, found = context.Barrier(2), context.SimpleQueue()
@@ -99,7 +99,7 @@ def many_points():
     per = 1e9 / POINTS / operations
     one = functools.partial(program.map, x, y, argnums=(0, 1))
     two = functools.partial(one, threads=2)
-    compared = timing.ratio(one, two, rounds=7, number=(1, 1))
+    compared = timing.ratio(one, two, rounds=20, number=(1, 1))
     value = timing.best_of(functools.partial(program.map, x, y, what="value"), number=1)
     rows = [
         Row(f"{operations} operations at {POINTS:,} points: value and gradient, per operation and point", compared.first * per, "ns",
@@ -124,7 +124,7 @@ def newton():
     mapped = functools.partial(program.map, a, what="value")
     if mapped().tolist() != [programs.root(x) for x in inputs]:
         raise AssertionError("the map differs from the loop")
-    compared = timing.ratio(lambda: [programs.root(x) for x in inputs], mapped, rounds=5, number=(1, 1))
+    compared = timing.ratio(lambda: [programs.root(x) for x in inputs], mapped, rounds=20, number=(1, 1))
     return [
         Row(f"Newton's while at {POINTS:,} inputs: plain Python over the map", compared.ratio, "", at_least=NEWTON_BOUND),
         Row("  over one of twenty maps in a row", compared.first / timing.best_of(mapped, number=20), ""),
