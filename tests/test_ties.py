@@ -6,6 +6,7 @@ from rule_checks import case, check, check_covered
 
 import fastad
 from fastad.arrays.rules import extremes
+from fastad.arrays.rules import extremes
 from fastad.arrays.rules.extremes import tie_means, tie_shares
 
 RNG = np.random.default_rng(0)
@@ -118,3 +119,23 @@ def test_ties_that_are_scarce_are_found_as_all_are(axis, dtype, top, monkeypatch
     for one, other in zip(found, (tie_shares(w, extreme, a, axis), tie_means(t, extreme, a, axis)), strict=True):
         assert one.dtype == other.dtype == dtype
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 1)])
+def test_few_ties_among_many_are_added_where_they_are(axis, dtype, monkeypatch):
+    """Adjoints before and after, of views, mixed types and several extremes: as with all elements looked at."""
+    def f(x):
+        y = np.sin(x)
+        first = np.max(x, axis=axis) * 2.0
+        last = np.min(y[::-1], axis=axis) + np.max(y * x, axis=axis)
+        return np.sum(first * first + last) + np.sum(y * x) + np.max(x.T) * np.sum(np.min(x, axis=axis))
+
+    x = np.random.default_rng(3).normal(size=(60, 40)).astype(dtype)
+    x[3, :7] = x[50, 2] = x.max() + 1
+    t = np.random.default_rng(4).normal(size=x.shape).astype(dtype)
+    few = fastad.grad(f)(x), fastad.hvp(f, (x,), (t,)), fastad.jvp(f, (x,), (t,))[1]
+    monkeypatch.setattr(extremes, "_scarce", lambda ties, axis: None)
+    for found, expected in zip(few, (fastad.grad(f)(x), fastad.hvp(f, (x,), (t,)), fastad.jvp(f, (x,), (t,))[1]), strict=True):
+        assert np.asarray(found).dtype == np.asarray(expected).dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-12 if dtype == np.float64 else 1e-4, atol=1e-12 if dtype == np.float64 else 1e-4)

@@ -73,6 +73,24 @@ cdef object reduced_to(tuple layout, w):
     return w
 
 
+@cython.final
+cdef class Scattered:
+    """An adjoint that is 0 but at a few places (an index that selects each at most once): what a rule may give instead of an array."""
+
+    cdef readonly tuple shape
+    cdef readonly tuple places
+    cdef readonly ndarray values
+
+    def __init__(self, tuple shape, tuple places, ndarray values):
+        self.shape, self.places, self.values = shape, places, values
+
+    def dense(self):
+        """The adjoint as an array."""
+        w = np.zeros(self.shape, self.values.dtype)
+        w[self.places] = self.values
+        return w
+
+
 # ---- numeric -----------------------------------------------------------------------------------------------------------------
 
 @cython.final
@@ -154,6 +172,11 @@ cdef class NumericSweep(Sweep):
         cdef object reduced
         if w is None or operand.kind == CONSTANT:
             return
+        if type(w) is Scattered:
+            if operand.kind == ARRAY and operand.strides is None and self.arrays[operand.number] is not None:
+                self.arrays[operand.number][(<Scattered>w).places] += (<Scattered>w).values
+                return
+            w, owned = w.dense(), True
         # Of w there must not be another reference here.
         owned = owned or is_last(w)
         if operand.kind == SCALAR:
@@ -424,6 +447,8 @@ cdef class RecordingSweep(Sweep):
         if operand.kind == SCALAR:
             self.recorder.set_scalar(operand.number, as_scalar(np.sum(w)), True)
             return
+        if type(w) is Scattered:
+            w = w.dense()
         w = in_dtype(reduced_to(operand.layout, w), operand.layout[1])
         if operand.strides is not None and self.arrays[operand.number] is None and self.target.recording \
                 and type(w) is ActiveArray and covers(operand, <tuple>self.tape.storages[operand.number]):

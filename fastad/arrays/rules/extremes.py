@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from ..active import Scattered
 from .helpers import like, normal_axes, passes_on
 from .registry import rule
 
@@ -36,14 +37,25 @@ def tie_shares(w, extreme, a, axis):
     for operand in (w, extreme, a):
         if passes_on(operand):
             return type(operand).__array_function__(operand, tie_shares, (type(operand),), (w, extreme, a, axis), {})
+    shares = _plain_shares(w, extreme, a, axis)
+    return shares.dense() if type(shares) is Scattered else shares
+
+
+def scattered_shares(w, extreme, a, axis):
+    """The same where a rule gives it to a sweep: Scattered, in a's dtype, where few of many elements of plain arrays tie."""
+    if any(passes_on(operand) for operand in (w, extreme, a)):
+        return like(tie_shares(w, extreme, a, axis), a)
+    shares = _plain_shares(w, extreme, a, axis)
+    return Scattered(shares.shape, shares.places, like(shares.values, a[shares.places])) if type(shares) is Scattered else like(shares, a)
+
+
+def _plain_shares(w, extreme, a, axis):
     w, ties = np.asarray(w), np.equal(a, extreme)
     scarce = _scarce(ties, axis)
     if scarce is None:
         return np.where(ties, w / np.maximum(np.sum(ties, axis=axis, keepdims=True, dtype=w.dtype), 1), w.dtype.type(0))
     coordinates, groups, kept = scarce
-    result = np.zeros(ties.shape, w.dtype)
-    result[coordinates] = np.broadcast_to(w, kept).reshape(-1)[groups] / np.bincount(groups).astype(w.dtype)[groups]
-    return result
+    return Scattered(ties.shape, coordinates, np.broadcast_to(w, kept).reshape(-1)[groups] / np.bincount(groups).astype(w.dtype)[groups])
 
 
 def tie_means(t, extreme, a, axis):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...core.scalar import is_plain
-from .extremes import tie_means, tie_shares
+from .extremes import scattered_shares, tie_means, tie_shares
 from .helpers import expand_reduced, like, normal_axes
 from .registry import rule
 
@@ -217,7 +217,7 @@ def _shares(w, extreme, a, axis, where=_NO, initial=_NO):
 def _extreme(w, result, a, axis=None, out=None, keepdims=_NO, initial=_NO, where=_NO):
     w, extreme = _keeping(w, axis, keepdims, a), _keeping(result, axis, keepdims, a)
     if initial is _NO and where is _NO:
-        return lambda: like(tie_shares(w, extreme, a, axis), a), lambda: None
+        return lambda: scattered_shares(w, extreme, a, axis), lambda: None
 
     def start():
         count = _shares(w, extreme, a, axis, where, initial)[1]
