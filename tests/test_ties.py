@@ -6,7 +6,6 @@ from rule_checks import case, check, check_covered
 
 import fastad
 from fastad.arrays.rules import extremes
-from fastad.arrays.rules import extremes
 from fastad.arrays.rules.extremes import tie_means, tie_shares
 
 RNG = np.random.default_rng(0)
