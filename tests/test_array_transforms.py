@@ -220,6 +220,21 @@ def test_results_that_are_one_array(f):
         np.testing.assert_allclose(one, other, rtol=1e-14)
 
 
+@pytest.mark.parametrize("view", [np.atleast_2d, lambda x: x[None], lambda x: np.reshape(x, (1, 1)), lambda x: x.T], ids=range(4))
+def test_second_order_of_views_of_no_dimensions(view):
+    def f(x):
+        return np.sum(view(x) ** 3) + x * np.sin(x) * x
+
+    def second(x):
+        return 6.0 * x + 2.0 * np.sin(x) + 4.0 * x * np.cos(x) - x * x * np.sin(x)
+
+    F, twice = fastad.record(f), fastad.record(fastad.grad(fastad.grad(f)))
+    for x in (0.5, -1.25, 2.0):
+        x = np.array(x)
+        for got in (fastad.grad(fastad.grad(f))(x), fastad.hvp(f, (x,), (1.0,)), F.hvp((x,), (1.0,)), twice(x)):
+            assert got == pytest.approx(second(x), rel=1e-13)
+
+
 def test_several_arguments():
     def f(w, b, x=None):
         return (x if x is not None else 1.0) * ((w @ X + b)**2).sum()
