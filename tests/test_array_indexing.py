@@ -266,8 +266,8 @@ def test_elements_are_numbers_that_stay(dtype):
 
 
 FLAT = {
-    "int": 7, "negative int": -2, "slice": slice(3, 30, 4), "all": slice(None), "negative step": slice(None, 40, -3), "integers": [5, 0, -1],
-    "mask": MASK.ravel(),
+    "int": 7, "negative int": -2, "slice": slice(3, 30, 4), "all": slice(None), "negative step": slice(None, 40, -3),
+    "integers": [5, 0, -1], "mask": MASK.ravel(),
 }
 
 

@@ -200,8 +200,9 @@ def test_third_order(tree):
 
 REPEATED = {
     "twice": lambda x: (lambda y: (y, y))(x * x), "the argument twice": lambda x: {"a": x, "b": x},
-    "an array and its transpose": lambda x: (lambda y: [y, y.T, y[0]])(np.sin(x)), "an argument and a part": lambda x: (x, x[::-1]),
-    "a copy between": lambda x: (lambda y: (y, y.copy(), y))(x * 2.0), "among numbers": lambda x: (lambda y: (y, y[0, 1], y, y[1]))(x**3),
+    "an array and its transpose": lambda x: (lambda y: [y, y.T, y[0]])(np.sin(x)),
+    "an argument and a part": lambda x: (x, x[::-1]), "a copy between": lambda x: (lambda y: (y, y.copy(), y))(x * 2.0),
+    "among numbers": lambda x: (lambda y: (y, y[0, 1], y, y[1]))(x**3),
 }
 
 

@@ -134,8 +134,9 @@ DECISIONS = {
     "repeat": lambda v: np.sum(np.repeat(v, (v > 0) + 1)),
     "repeat or not": lambda v: np.sum(np.repeat(v, (np.abs(v) * 2).astype(int)) ** 2),
     "split": lambda v: np.sum(np.split(v, [np.argmax(v)])[0] ** 2) + v[0],
-    "split in three": lambda v: sum(k * np.sum(part ** 2) for k, part in enumerate(np.array_split(v, [np.argmin(v), np.argmax(v)]))),
-    "trim_zeros": lambda v: np.sum(np.trim_zeros(np.where(v > 0, v, 0.0)) * 2.0) * np.size(np.trim_zeros(np.where(v > 0, v, 0.0))),
+    "split in three": lambda v: sum(k * np.sum(part ** 2)
+                                    for k, part in enumerate(np.array_split(v, [np.argmin(v), np.argmax(v)]))),
+    "trim_zeros": lambda v: (lambda y: np.sum(y * 2.0) * np.size(y))(np.trim_zeros(np.where(v > 0, v, 0.0))),
     "delete by a mask": lambda v: np.sum(np.delete(v, v > 0) ** 2),
     "setdiff1d": lambda v: np.sum(np.setdiff1d(v, VECTORS[0]) ** 2),
     "intersect1d": lambda v: np.sum(np.intersect1d(v, VECTORS[0]) ** 2),
@@ -180,8 +181,10 @@ def test_derivatives_of_decisions(name):
 
 SELECTED = {
     "extract": lambda v: np.extract(v > 0, v), "compress": lambda v: np.compress(v > 0, v), "mask": lambda v: v[v > 0],
-    "delete": lambda v: np.delete(v, v <= 0), "repeat": lambda v: np.repeat(v, v > 0), "trim_zeros": lambda v: np.trim_zeros(np.maximum(v, 0)),
-    "split": lambda v: np.split(np.sort(v), [np.count_nonzero(v <= 0)])[1], "setdiff1d": lambda v: np.setdiff1d(np.maximum(v, 0.0), [0.0]),
+    "delete": lambda v: np.delete(v, v <= 0), "repeat": lambda v: np.repeat(v, v > 0),
+    "trim_zeros": lambda v: np.trim_zeros(np.maximum(v, 0)),
+    "split": lambda v: np.split(np.sort(v), [np.count_nonzero(v <= 0)])[1],
+    "setdiff1d": lambda v: np.setdiff1d(np.maximum(v, 0.0), [0.0]),
     "take": lambda v: np.take(v, np.flatnonzero(v > 0)), "unique": lambda v: np.unique(v[v > 0]),
 }
 
@@ -209,8 +212,10 @@ def test_nothing_selected_and_something(name, n):
 
 ONE_OF_SEVERAL = {
     "meshgrid": lambda x, y: np.meshgrid(x, y)[0], "broadcast_arrays": lambda x, y: np.broadcast_arrays(x, y[:, None])[0],
-    "divmod": lambda x, y: np.divmod(y * 3.0, 1.7)[1], "modf": lambda x, y: np.modf(y)[0] * x, "unstack": lambda x, y: np.split(y * x, 5)[1],
-    "eigh": lambda x, y: np.linalg.eigh(np.diag(x) + np.outer(y, y))[0], "slogdet": lambda x, y: np.linalg.slogdet(np.outer(x, y) + np.eye(5))[1],
+    "divmod": lambda x, y: np.divmod(y * 3.0, 1.7)[1], "modf": lambda x, y: np.modf(y)[0] * x,
+    "split": lambda x, y: np.split(y * x, 5)[1],
+    "eigh": lambda x, y: np.linalg.eigh(np.diag(x) + np.outer(y, y))[0],
+    "slogdet": lambda x, y: np.linalg.slogdet(np.outer(x, y) + np.eye(5))[1],
 }
 
 
