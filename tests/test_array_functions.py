@@ -232,6 +232,7 @@ PROGRAMS = {
     "linspace": (lambda s, t: np.linspace(s, t, 5), 0.3, 1.4), "meshgrid with integers": (lambda x: np.meshgrid(x, [1, 2])[0], V),
     "broadcast with integers": (lambda x: np.broadcast_arrays(x, np.arange(5))[0], V),
     "piecewise": (lambda x: np.piecewise(x, [MASK], [np.sin, np.square]), A),
+    "piecewise by rows": (lambda x: np.piecewise(x, [x[:, 0] > 0], [lambda t: t * np.sum(t), np.square]), A),
     "apply_along_axis": (lambda x: np.apply_along_axis(np.cumprod, 1, x), A),
     "apply_over_axes": (lambda x: np.apply_over_axes(np.sum, x, (0, 1)), A),
     "put_along_axis": (lambda x, y: [np.put_along_axis(z := x * 1.0, np.array([[1], [0], [2]]), y[:, :1], 1), z][1], A, B),

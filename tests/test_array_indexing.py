@@ -123,6 +123,22 @@ def test_write_of_what_broadcasts(key):
     check(f, X, weights(X[key][..., :1].reshape(-1)[:1]))
 
 
+@keys
+def test_write_of_what_has_more_dimensions(key):
+    value = weights(X[key])[None, None]
+    try:
+        np.copy(X)[key] = value
+    except (TypeError, ValueError):
+        pytest.skip("NumPy refuses")
+
+    def f(x, v):
+        y = 1.0 * x
+        y[key] = v
+        return np.sum(y * y * weights(X))
+
+    np.testing.assert_array_equal(check(f, X, value)[1][0, 0], check(f, X, value[0, 0])[1])
+
+
 @repeated
 def test_the_last_of_repeated_writes_wins(key):
     value = weights(X[key])
@@ -247,6 +263,47 @@ def test_elements_are_numbers_that_stay(dtype):
     value, gradient = fastad.value_and_grad(f)(x)
     assert value == f(x) == 2 * 3 + 1 * 3 + 25
     np.testing.assert_array_equal(gradient, [3.0, 3.0 + 10.0, 1.0 + 10.0, 0.0])
+
+
+FLAT = {
+    "int": 7, "negative int": -2, "slice": slice(3, 30, 4), "all": slice(None), "negative step": slice(None, 40, -3),
+    "integers": [5, 0, -1], "mask": MASK.ravel(),
+}
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("key", FLAT.values(), ids=FLAT)
+def test_flat(key, transposed):
+    def f(x, v):
+        y = x * x
+        view = y.T if transposed else y
+        view.flat[key] = v
+        view.flat[key] *= 2.0
+        part = view.flat[key]
+        if np.ndim(part):
+            view.flat[key] = part[:2]                                # repeated as often as need be
+            part[0] = 100.0                                          # of a copy
+        return np.sum(np.sin(y) * weights(X)) + sum(e * k for k, e in enumerate(view.flat)) + next(view.flat) * len(view.flat)
+
+    check(f, X, weights(X.ravel()[key]))
+    F = fastad.record(f)
+    for v in (weights(X.ravel()[key]), 2.0 * weights(X.ravel()[key])):
+        assert F(X, v) == pytest.approx(f(X, v), rel=1e-13)
+
+
+def test_flat_of_other_arrays():
+    def f(x):
+        y = np.zeros_like(x[:2, :1])
+        y.flat = x[0, 0]
+        z = np.sum(x, keepdims=True).reshape(())
+        z.flat[0] *= 3.0
+        return np.sum(y * weights(y)) + z
+
+    check(f, X)
+    with pytest.raises(fastad.TraceError, match="asarray"):
+        fastad.grad(lambda x: np.sum(np.asarray(x.flat)))(X)
+    with pytest.raises(IndexError):
+        fastad.grad(lambda x: x.flat[60])(X)
 
 
 def test_overlapping_writes():

@@ -198,6 +198,44 @@ def test_third_order(tree):
          jax.jit(jax.hessian(lambda p: jax.jvp(loss, (p,), (in_jax(tree),))[1]))(in_jax(tree)), 1e-8)
 
 
+REPEATED = {
+    "twice": lambda x: (lambda y: (y, y))(x * x), "the argument twice": lambda x: {"a": x, "b": x},
+    "an array and its transpose": lambda x: (lambda y: [y, y.T, y[0]])(np.sin(x)),
+    "an argument and a part": lambda x: (x, x[::-1]), "a copy between": lambda x: (lambda y: (y, y.copy(), y))(x * 2.0),
+    "among numbers": lambda x: (lambda y: (y, y[0, 1], y, y[1]))(x**3),
+}
+
+
+@pytest.mark.parametrize("f", REPEATED.values(), ids=REPEATED)
+def test_results_that_are_one_array(f):
+    x, t = W[:, :2], np.array([[1.0, -2.0], [0.5, 3.0]])
+    forward, reverse = (fastad.jacobian(f, mode=mode)(x) for mode in ("forward", "reverse"))
+    expected = [np.tensordot(block, t, np.ndim(t)) for block in leaves_of(reverse)]
+    value, product = fastad.linearize(f, x)
+    for tangents in (fastad.jvp(f, (x,), (t,))[1], product(t), product(t), fastad.record(f).jvp((x,), (t,))[1]):
+        for one, other in zip(leaves_of(tangents), expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-14)
+            if np.ndim(one):
+                one[...] = np.nan                              # nothing else refers to it
+    for one, other in zip(leaves_of(forward), leaves_of(reverse), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-14)
+
+
+@pytest.mark.parametrize("view", [np.atleast_2d, lambda x: x[None], lambda x: np.reshape(x, (1, 1)), lambda x: x.T], ids=range(4))
+def test_second_order_of_views_of_no_dimensions(view):
+    def f(x):
+        return np.sum(view(x) ** 3) + x * np.sin(x) * x
+
+    def second(x):
+        return 6.0 * x + 2.0 * np.sin(x) + 4.0 * x * np.cos(x) - x * x * np.sin(x)
+
+    F, twice = fastad.record(f), fastad.record(fastad.grad(fastad.grad(f)))
+    for x in (0.5, -1.25, 2.0):
+        x = np.array(x)
+        for got in (fastad.grad(fastad.grad(f))(x), fastad.hvp(f, (x,), (1.0,)), F.hvp((x,), (1.0,)), twice(x)):
+            assert got == pytest.approx(second(x), rel=1e-13)
+
+
 def test_several_arguments():
     def f(w, b, x=None):
         return (x if x is not None else 1.0) * ((w @ X + b)**2).sum()

@@ -208,3 +208,18 @@ def test_out_and_where(one):
     whole = fastad.vjp(one.of_chosen, *one.inputs())[1](weights)
     for adjoint, want in zip(got[1:], whole, strict=True):
         np.testing.assert_allclose(adjoint, np.where(mask, want, 0.0), rtol=1e-12, atol=1e-300)
+
+
+def test_out_of_more_dimensions():
+    def f(x, y):
+        a, b, c = np.zeros_like(x), x * 2.0, np.zeros_like(x)
+        np.multiply(y, y, out=a)
+        np.divmod(y[0], 0.7, out=(b, c))
+        return np.sum(np.sin(np.exp(y[1], out=x * 1.0)) + a * weights + c * a) + np.sum(b * x)
+
+    x, y = np.ones((2, N)), np.linspace(0.2, 1.9, N)
+    assert fastad.value_and_grad(f)(x, y)[0] == f(x, y) == fastad.record(f)(x, y)
+    fastad.check_derivatives(f, x, y)
+    for other in (np.ones((2, N - 1)), np.ones((N, 1)), np.ones(N)):
+        with pytest.raises(ValueError):
+            fastad.grad(lambda x, other: np.sum(np.exp(x, out=other * 2.0)), (0, 1))(x, other)

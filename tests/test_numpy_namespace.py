@@ -52,6 +52,14 @@ def test_imports():
     assert "numpy" in dir(fastad)
 
 
+@pytest.mark.parametrize("module", ["", ".linalg", ".fft", ".random"])
+def test_a_star_imports_what_it_does_from_numpy(module):
+    ours, theirs = {}, {}
+    exec(f"from fastad.numpy{module} import *", ours)
+    exec(f"from numpy{module} import *", theirs)
+    assert ours.keys() == theirs.keys()
+
+
 def test_importing_fastad_leaves_it_out():
     code = "import sys, fastad; print('fastad.numpy' in sys.modules); fastad.numpy.linspace; print('fastad.numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

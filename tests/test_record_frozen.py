@@ -132,6 +132,16 @@ DECISIONS = {
     "compress": lambda v: np.sum(np.compress(v > 0, v) ** 2),
     "extract": lambda v: np.sum(np.extract(v > 0, v) ** 2),
     "repeat": lambda v: np.sum(np.repeat(v, (v > 0) + 1)),
+    "repeat or not": lambda v: np.sum(np.repeat(v, (np.abs(v) * 2).astype(int)) ** 2),
+    "split": lambda v: np.sum(np.split(v, [np.argmax(v)])[0] ** 2) + v[0],
+    "split in three": lambda v: sum(k * np.sum(part ** 2)
+                                    for k, part in enumerate(np.array_split(v, [np.argmin(v), np.argmax(v)]))),
+    "trim_zeros": lambda v: (lambda y: np.sum(y * 2.0) * np.size(y))(np.trim_zeros(np.where(v > 0, v, 0.0))),
+    "delete by a mask": lambda v: np.sum(np.delete(v, v > 0) ** 2),
+    "setdiff1d": lambda v: np.sum(np.setdiff1d(v, VECTORS[0]) ** 2),
+    "intersect1d": lambda v: np.sum(np.intersect1d(v, VECTORS[0]) ** 2),
+    "write beside a split": lambda v: (lambda y, s: (y.__setitem__(0, s), np.sum(y * v))[1])(
+        v * 1.0, np.sum(np.split(v * 2.0, [np.argmax(v)])[1])),
     "put": lambda v: (lambda y: (np.put(y, np.argmax(v), 3.0), np.sum(y * v))[1])(v * 1.0),
     "write at an index": written(np.argmax, lambda y: 3.0),
     "write at indices": written(lambda y: np.argsort(y)[:2], lambda y: 3.0),
@@ -167,6 +177,77 @@ def test_derivatives_of_decisions(name):
         close(F.value_and_grad(v), fastad.value_and_grad(f)(v))
         close(F.hvp((v,), (VECTORS[2],)), fastad.hvp(f, (v,), (VECTORS[2],)), 1e-10)
         close(F.jvp((v,), (VECTORS[1],)), fastad.jvp(f, (v,), (VECTORS[1],)))
+
+
+SELECTED = {
+    "extract": lambda v: np.extract(v > 0, v), "compress": lambda v: np.compress(v > 0, v), "mask": lambda v: v[v > 0],
+    "delete": lambda v: np.delete(v, v <= 0), "repeat": lambda v: np.repeat(v, v > 0),
+    "trim_zeros": lambda v: np.trim_zeros(np.maximum(v, 0)),
+    "split": lambda v: np.split(np.sort(v), [np.count_nonzero(v <= 0)])[1],
+    "setdiff1d": lambda v: np.setdiff1d(np.maximum(v, 0.0), [0.0]),
+    "take": lambda v: np.take(v, np.flatnonzero(v > 0)), "unique": lambda v: np.unique(v[v > 0]),
+}
+
+
+@pytest.mark.parametrize("name", SELECTED)
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_nothing_selected_and_something(name, n):
+    """A result without elements has them in another call."""
+    def f(v):
+        part = SELECTED[name](v)
+        return {"part": part * 2.0, "sum": np.sum(part ** 2)}
+
+    F = fastad.record(f)
+    v = np.arange(1.0, n + 1.0)
+    for x in (-v, v, np.where(v > 1.0, v, -v), -v, v):
+        value, pull = F.vjp(x)
+        expected, plain_pull = fastad.vjp(f, x)
+        plain = f(x.copy())
+        for got in (value, expected, F(x)):
+            np.testing.assert_array_equal(got["part"], plain["part"])
+            close(got["sum"], plain["sum"])
+        w = {"part": np.cos(plain["part"]), "sum": 0.5}
+        close(pull(w)[0], plain_pull(w)[0])
+
+
+ONE_OF_SEVERAL = {
+    "meshgrid": lambda x, y: np.meshgrid(x, y)[0], "broadcast_arrays": lambda x, y: np.broadcast_arrays(x, y[:, None])[0],
+    "divmod": lambda x, y: np.divmod(y * 3.0, 1.7)[1], "modf": lambda x, y: np.modf(y)[0] * x,
+    "split": lambda x, y: np.split(y * x, 5)[1],
+    "eigh": lambda x, y: np.linalg.eigh(np.diag(x) + np.outer(y, y))[0],
+    "slogdet": lambda x, y: np.linalg.slogdet(np.outer(x, y) + np.eye(5))[1],
+}
+
+
+@pytest.mark.parametrize("name", ONE_OF_SEVERAL)
+def test_one_of_several_results(name):
+    """Adjoints of the others are zeros, also where an operand was written in part."""
+    def f(v):
+        y = v.copy()
+        y[0:1] = 0.7
+        y[v > 1.0] = 0.5
+        return np.sum(np.sin(ONE_OF_SEVERAL[name](v * v, y)))
+
+    F = fastad.record(f)
+    for v in VECTORS + VECTORS[:2]:
+        close(F.value_and_grad(v), fastad.value_and_grad(f)(v), 1e-10)
+        close(F.hvp((v,), (VECTORS[2],)), fastad.hvp(f, (v,), (VECTORS[2],)), 1e-9)
+        close(fastad.jvp(F.grad, (v,), (VECTORS[2],))[1], fastad.hvp(f, (v,), (VECTORS[2],)), 1e-9)
+
+
+def test_writes_beside_a_view_whose_place_is_recorded():
+    """NumPy writes through; a program has a copy there, and runs eagerly."""
+    def f(v):
+        y = v * 1.0
+        part = np.split(y, [np.argmax(v)])[1]
+        part[0] = 5.0
+        y[-1] = 7.0
+        return np.sum(y * v) + np.sum(part)
+
+    F = fastad.record(f)
+    for v in VECTORS:
+        close(F(v), f(v.copy()))
+        close(F.grad(v), fastad.grad(f)(v))
 
 
 # What a function has captured. Each case is a function and what is done to its surroundings between calls.

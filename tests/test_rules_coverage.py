@@ -67,7 +67,7 @@ NEEDS = {
     "full_like": "empty_like",
     "ones_like": "",
     "pad": "broadcast_to pad reshape take where",
-    "piecewise": "broadcast_to take where zeros_like",
+    "piecewise": "broadcast_to reshape take where zeros_like",
     "place": "resize",
     "put": "clip reshape resize where",
     "put_along_axis": "broadcast_to take_along_axis",

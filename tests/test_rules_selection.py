@@ -336,7 +336,8 @@ PIECES = [
     (A, [A < -0.2, A > 0.3], [np.negative, np.square]), (A, [A < -0.2, A > 0.3], [1.5, np.square, lambda x: x + 1]),
     (A, [A < 0.3, A < 0.0], [np.sin, np.cos, 7]), (V, V < 0, [np.exp]), (V, [v < 0 for v in V], [np.exp, np.log1p]),
     (np.array(0.3), [True], [np.exp, 2]), (np.array(0.3), [False], [np.exp, np.sin]), (np.arange(5), [np.arange(5) > 2], [0.7]),
-    (EMPTY, [EMPTY > 0], [np.exp]),
+    (EMPTY, [EMPTY > 0], [np.exp]), (A, [A[:, 0] < 0, A[:, 0] >= 0], [np.negative, np.square]),
+    (A, [A[:, 0] < 0], [lambda x, *_, **k: x * np.sum(x), 2.0]), (np.ones((2, 0)), [np.array([True, False])], [np.exp, 1.0]),
 ]
 
 
@@ -348,6 +349,8 @@ def test_piecewise(x, conditions, functions):
     assert got.dtype == expected.dtype
     with pytest.raises(ValueError, match="functions are expected"):
         selection.piecewise(A, [A > 0], [1, 2, 3])
+    with pytest.raises(IndexError, match=r"shape \(4,\) for an array of shape \(3, 4\)"):
+        selection.piecewise(CUBE[0], [CUBE[0, 0] > 0], [1.0, 2.0])
     scaled = selection.piecewise(x, conditions, [lambda v, a, b=0: a * v + b] * len(functions), 2.0, b=1.0)
     np.testing.assert_array_equal(scaled, np.piecewise(x, conditions, [lambda v, a, b=0: a * v + b] * len(functions), 2.0, b=1.0))
 

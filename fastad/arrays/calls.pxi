@@ -373,7 +373,7 @@ def record_call(rule, args, dict kwargs, operands, result, bint keep_results):
         collect_arrays(value, sources)
     if type(result) is ndarray:
         base = base_of(<ndarray>result, sources)
-        if base is not None:
+        if base is not None and not (t.recording and is_placed_by_values(rule, args, kwargs, operands)):
             return view_of(base, <ndarray>result)
     instruction = Call.__new__(Call)
     instruction.rule = rule
@@ -391,14 +391,54 @@ def record_call(rule, args, dict kwargs, operands, result, bint keep_results):
         if keep_results:
             instruction.results = result
         return active
-    if are_views(result, sources):
+    views = are_views(result, sources)
+    if views and not (t.recording and is_placed_by_values(rule, args, kwargs, operands)):
         return as_views(t, result, sources)
     instruction.out = -1
     active, instruction.outs, results = wrapped(t, result, keep_results)
     if keep_results:
         instruction.results = results
     append_record(t, instruction, 0.0)
+    if views:
+        lend_all(active, result, sources)
     return with_scalars(t, active, result)
+
+
+cdef bint is_placed_by_values(rule, args, dict kwargs, operands) except -1:
+    """Whether values say how many elements a result has, or which: those of an argument that is no operand, or the operands' own, of a
+    function that is not linear and either moves elements or is of unknown structure.
+    """
+    cdef Py_ssize_t k, several
+    if not rule.linear and rule.structure in ("index map", "call"):
+        return True
+    several = min([place[0] for place in operands if type(place) is tuple], default=len(args))
+    for k, value in enumerate(args[:several]):
+        if k not in operands and holds_traced(value):
+            return True
+    for name, value in kwargs.items():
+        if name not in operands and holds_traced(value):
+            return True
+    return False
+
+
+cdef bint holds_traced(value) except -1:
+    """Whether a nesting holds something active."""
+    if type(value) is list or type(value) is tuple:
+        for entry in value:
+            if holds_traced(entry):
+                return True
+        return False
+    return is_traced(value)
+
+
+cdef int lend_all(active, result, list sources) except -1:
+    """Notes that copies in a nesting stand for views of the sources."""
+    if isinstance(result, (list, tuple)):
+        for copy, view in zip(active, result):
+            lend_all(copy, view, sources)
+    elif PyArray_SIZE(<ndarray>result):
+        lend(base_of(<ndarray>result, sources), active)
+    return 0
 
 
 cdef ndarray keep_result(ActiveArray x):

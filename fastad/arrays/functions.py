@@ -138,15 +138,18 @@ def _with_out(function, args, kwargs):
     return result if out is None else _into(out, result, getattr(function, "__name__", "the function"))
 
 
-def _into(out, result, name):
-    """What `out=` does with a result."""
+def _into(out, result, name, broadcast=False):
+    """What `out=` does with a result, which has its shape or, with `broadcast`, is broadcast to it."""
     if isinstance(out, tuple):
         results = result if isinstance(result, tuple) else (result,)
-        return tuple(r if o is None else _into(o, r, name) for o, r in zip(out, results))
+        return tuple(r if o is None else _into(o, r, name, broadcast) for o, r in zip(out, results))
     if type(out) is not ActiveArray:
         place, code = user_line()
         raise TraceError(f"{code} at {place}: out= is a plain array, which can not hold active values; leave it out, or make it "
                          "with np.zeros_like(x) of an active x")
+    if broadcast and np.shape(result) != out.shape == np.broadcast_shapes(np.shape(result), out.shape):
+        out[...] = result
+        return out
     if np.shape(result) != out.shape:
         raise ValueError(f"output parameter for {name} has the wrong shape {out.shape}: the result has {np.shape(result)}")
     return active.assign(out, result)
@@ -392,7 +395,7 @@ def call_ufunc(ufunc, method, inputs, kwargs):
         raise _no_method(name)
     if all(o is None for o in out):
         return result
-    result = _into(out, result, name)
+    result = _into(out, result, name, method == "__call__" and ufunc not in _FUNCTION_OF_UFUNC)
     return result[0] if len(result) == 1 else result
 
 

@@ -28,15 +28,16 @@ cdef class Copy(Record):
 
 cdef ActiveArray copied(CTape* t, x, dtype=None):
     """An active copy, with a storage of its own, of an active or plain array."""
-    cdef Copy instruction = Copy.__new__(Copy)
-    cdef ndarray array = plain_value(t, x)
+    cdef Copy instruction
+    cdef ndarray array = np.array(plain_value(t, x), dtype=dtype, order="C")
     cdef ActiveArray result
-    array = np.array(array, dtype=dtype, order="C")
+    if type(x) is not ActiveArray:
+        return writable_constant(t, array)
+    instruction = Copy.__new__(Copy)
     result = fresh_of_any_type(t, array) if t.recording else fresh(t, array)
-    if type(x) is ActiveArray:
-        instruction.x = operand_of(t, x, False)
-        instruction.out = result.storage.number
-        append_record(t, instruction, 0.0)
+    instruction.x = operand_of(t, x, False)
+    instruction.out = result.storage.number
+    append_record(t, instruction, 0.0)
     return result
 
 

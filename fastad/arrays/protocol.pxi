@@ -372,8 +372,12 @@ cdef class ActiveArray:
 
     @property
     def flat(self):
-        """An iterator over the elements."""
-        return iter(self.ravel())
+        """The elements in C order: an iterator over them, which is also read and written at an index."""
+        return Flat(self)
+
+    @flat.setter
+    def flat(self, value):
+        Flat(self)[:] = value
 
     @property
     def base(self):
@@ -443,6 +447,42 @@ cdef class Method:
 
     def __call__(self, *args, **kwargs):
         return self.function(self.array, *args, **kwargs)
+
+
+@cython.final
+cdef class Flat:
+    """What `x.flat` gives: an iterator over the elements of an active array in C order that is read and written at an index."""
+
+    cdef ActiveArray array
+    cdef object rest           # the iterator itself, None before the first element is asked for
+
+    def __cinit__(self, ActiveArray array):
+        self.array = array
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.rest is None:
+            self.rest = iter(self.array.ravel())
+        return next(self.rest)
+
+    def __len__(self):
+        return self.array.size
+
+    def __getitem__(self, key):
+        return self.array.flatten()[key]
+
+    def __setitem__(self, key, value):
+        places = np.arange(self.array.size)[key]
+        self.array[np.unravel_index(places, self.array.layout[0])] = np.resize(value, np.shape(places))
+
+    def __array__(self, dtype=None, copy=None):
+        raise turned_into("array", "np.asarray(x)")
+
+    def copy(self):
+        """The elements as an array of one dimension."""
+        return self.array.flatten()
 
 
 def apply_row(int op, ufunc, x, y=None):

@@ -467,7 +467,8 @@ cdef class RecordingSweep(Sweep):
         elif self.arrays[operand.number] is None:
             self.arrays[operand.number], self.owned[operand.number] = self.shared(w), 0
         else:
-            self.arrays[operand.number] = self.arrays[operand.number] + w
+            # Without dimensions the sum is a number.
+            self.arrays[operand.number] = in_dtype(self.arrays[operand.number] + w, operand.layout[1])
             self.owned[operand.number] = 0
 
 

@@ -142,7 +142,7 @@ cdef int seed(NumericSweep sweep, list actives, list numbers) except -1:
 
 
 cdef list collected(NumericSweep sweep, list actives):
-    """Results of a sweep, arrays that nothing else refers to; what lies beyond it is zero."""
+    """Results of a sweep, arrays that only the sweep refers to besides; what lies beyond it is zero."""
     cdef list results = []
     cdef Operand operand
     for x in actives:
@@ -151,11 +151,8 @@ cdef list collected(NumericSweep sweep, list actives):
             w = sweep.get(operand) if operand.number < len(sweep.arrays) else None
             if w is None:
                 w = np.zeros(operand.layout[0], operand.layout[1])
-            elif operand.strides is not None or sweep.arrays[operand.number] is None:
+            elif operand.strides is not None:
                 w = np.array(w)
-            else:
-                # Handed out; the same input can not be asked for twice.
-                sweep.arrays[operand.number] = None
             results.append(w)
         else:
             results.append(sweep.scalars[(<Active>x).slot] if type(x) is Active and (<Active>x).slot < sweep.n else 0.0)
@@ -172,6 +169,7 @@ def tangent(Tape tape, list inputs, list tangents, list outputs):
         sweep.tangent(first, quiet)
     finally:
         quiet.leave()
+    # Two results may be one array, or an input.
     return [np.array(w) if isinstance(w, ndarray) else w for w in collected(sweep, outputs)]
 
 

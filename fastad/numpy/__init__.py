@@ -32,7 +32,7 @@ __all__ = list(_numpy.__all__)
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return _import_module("." + name, __name__)
-    return _numpy.__version__ if name == "__version__" else _found(_numpy, name, globals())
+    return _found(_numpy, name, globals())
 
 
 def __dir__() -> list[str]:

@@ -16,7 +16,7 @@ _CALLING = {numpy.apply_along_axis, numpy.apply_over_axes, numpy.piecewise}
 
 def found(module: Any, name: str, namespace: dict[str, Any]) -> Any:
     """`module.name` for active values, kept in the namespace; AttributeError for what the module does not have."""
-    if name.startswith("_"):
+    if name.startswith("_") and name not in module.__all__:
         raise AttributeError(f"module {namespace['__name__']!r} has no attribute {name!r}")
     value = getattr(module, name)
     if callable(value) and not isinstance(value, (type, numpy.ufunc)):

@@ -9,9 +9,14 @@ from .registry import rule
 
 
 def unbroadcast(w, shape):
-    """w summed over the axes along which an operand of this shape was broadcast: an adjoint of that shape."""
+    """w summed over the axes along which an operand of this shape was broadcast: an adjoint of that shape.
+
+    What is written into a part of an array may have more dimensions than the part, all of length 1.
+    """
     if w.shape == shape:
         return w
+    if w.ndim < len(shape):
+        w = np.reshape(w, (1,) * (len(shape) - w.ndim) + w.shape)
     extra = w.ndim - len(shape)
     axes = [*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and w.shape[extra + i] != 1)]
     return np.reshape(np.sum(w, axis=tuple(axes), keepdims=True), shape)

@@ -6,7 +6,7 @@ import operator
 import numpy as np
 
 from ...core.scalar import is_plain
-from .helpers import like, scatter_add, selection_vjp
+from .helpers import flat_indices, like, scatter_add, selection_vjp
 from .registry import rule
 
 # Functions that call functions of the user's: written with functions that have rules and given active arrays.
@@ -150,14 +150,20 @@ def piecewise(x, condlist, funclist, *args, **kw):
         raise ValueError(f"with {n} condition(s), either {n} or {n + 1} functions are expected")
     y = np.zeros_like(x)
     for condition, function in zip(conditions, funclist, strict=True):
+        shape = np.shape(condition)
+        rest = np.shape(x)[len(shape):]              # a condition of fewer dimensions selects rows
+        if shape + rest != np.shape(x):
+            raise IndexError(f"a condition of shape {shape} for an array of shape {np.shape(x)}")
+        condition = np.reshape(condition, -1)
         if callable(function):
             if not np.any(condition):
                 continue
-            indices = np.flatnonzero(condition)
-            piece = function(np.take(x, indices), *args, **kw)
+            rows = np.flatnonzero(condition)
+            indices = np.reshape(rows, (-1, *[1] * len(rest))) * math.prod(rest) + flat_indices(rest) if rest else rows
+            piece = function(np.take(np.reshape(x, (np.size(condition), *rest)), rows, axis=0), *args, **kw)
             piece = np.broadcast_to(piece, np.shape(indices)).astype(x.dtype)
             function = scatter_add(piece, indices, np.shape(x))
-        y = np.where(condition, function, y)
+        y = np.where(np.reshape(condition, shape + (1,) * len(rest)), function, y)
     return y if y.dtype == x.dtype else y.astype(x.dtype)
 
 
