@@ -312,17 +312,18 @@ cdef object compare_recorded(CTape* t, Active x, y, int op):
 
 # ---- the active scalar -----------------------------------------------------------------------------------------------------
 
-_ufunc_hook = _function_hook = _compare_hook = _dtype = None
+_ufunc_hook = _function_hook = _compare_hook = _as_array_hook = _attribute_hook = _dtype = None
 cdef PyTypeObject* array_type = NULL
 
 
-def set_array_hooks(type type_of_arrays, dtype, call_ufunc, call_function, compare):
+def set_array_hooks(type type_of_arrays, dtype, call_ufunc, call_function, compare, as_array, attribute):
     """Sets the type of active arrays, NumPy's float64, and what NumPy's protocols on an active scalar call.
 
-    call_ufunc(ufunc, method, inputs, kwargs), call_function(function, args, kwargs), compare(x, array, op of Python's).
+    call_ufunc(ufunc, method, inputs, kwargs), call_function(function, args, kwargs), compare(x, array, op of Python's),
+    as_array(x), which has no dimensions, and attribute(x, name), one that np.float64 has and float has not.
     """
-    global array_type, _dtype, _ufunc_hook, _function_hook, _compare_hook
-    _compare_hook = compare
+    global array_type, _dtype, _ufunc_hook, _function_hook, _compare_hook, _as_array_hook, _attribute_hook
+    _compare_hook, _as_array_hook, _attribute_hook = compare, as_array, attribute
     array_type = <PyTypeObject*>type_of_arrays
     _dtype, _ufunc_hook, _function_hook = dtype, call_ufunc, call_function
 
@@ -549,6 +550,14 @@ cdef class Active:
         """1"""
         return 1
 
+    def __getattr__(self, name):
+        if _attribute_hook is None or name.startswith("_"):
+            raise AttributeError(f"active numbers have no attribute {name!r}")
+        return _attribute_hook(self, name)
+
+    def __getitem__(self, key):
+        return _as_array_hook(self)[key]
+
     def conjugate(self):
         """The number itself."""
         return self
@@ -579,6 +588,8 @@ cdef class Active:
 
 
 (<PyTypeObject*>Active).tp_dealloc = fastad_dealloc_active
+# An index does not make it a sequence, which iter(x) would find to be empty.
+(<PyTypeObject*>Active).tp_as_sequence.sq_item = NULL
 (<PyTypeObject*>Active).tp_as_number.nb_add = quick_add
 (<PyTypeObject*>Active).tp_as_number.nb_subtract = quick_subtract
 (<PyTypeObject*>Active).tp_as_number.nb_multiply = quick_multiply

@@ -106,8 +106,11 @@ cdef extern from *:
         PyObject* (*nb_subtract)(PyObject*, PyObject*) noexcept
         PyObject* (*nb_multiply)(PyObject*, PyObject*) noexcept
         PyObject* (*nb_true_divide)(PyObject*, PyObject*) noexcept
+    ctypedef struct PySequenceMethods:
+        void* sq_item
     ctypedef struct PyTypeObject:
         void (*tp_dealloc)(PyObject*) noexcept
+        PySequenceMethods* tp_as_sequence
         PyNumberMethods* tp_as_number
     PyTypeObject PyFloat_Type
     PyTypeObject* Py_TYPE(PyObject* x) noexcept
