@@ -392,23 +392,23 @@ def test_an_active_float_is_no_whole_number(f):
     assert fastad.grad(lambda x: x * x)(2.0) == 4.0
 
 
-# What x[0] has of a float64 array, and a float has not.
-FLOAT64_ATTRIBUTES = {
-    "T": lambda x: x.T, "item": lambda x: x.item(), "tolist": lambda x: x.tolist(), "copy": lambda x: x.copy(),
+# What x[0] has of a float64 array, and a float has not. Attributes that tell an array from a number are not among it.
+FLOAT64_METHODS = {
+    "item": lambda x: x.item(), "tolist": lambda x: x.tolist(), "copy": lambda x: x.copy(),
     "sum": lambda x: x.sum(), "mean": lambda x: x.mean(), "prod": lambda x: x.prod(), "std": lambda x: x.std(), "var": lambda x: x.var(),
     "max": lambda x: x.max(), "min": lambda x: x.min(), "clip": lambda x: x.clip(0.0, 1.0), "round": lambda x: x.round(1),
     "conj": lambda x: x.conj(), "astype": lambda x: x.astype(float), "squeeze": lambda x: x.squeeze(), "transpose": lambda x: x.transpose(),
     "reshape": lambda x: x.reshape(1, 1), "ravel": lambda x: x.ravel(), "flatten": lambda x: x.flatten(), "repeat": lambda x: x.repeat(3),
-    "cumsum": lambda x: x.cumsum(), "cumprod": lambda x: x.cumprod(), "flat": lambda x: list(x.flat)[0], "any": lambda x: x * x.any(),
-    "argmax": lambda x: x + x.argmax(), "nbytes": lambda x: x * x.nbytes, "strides": lambda x: x * len(x.strides),
+    "cumsum": lambda x: x.cumsum(), "cumprod": lambda x: x.cumprod(), "any": lambda x: x * x.any(),
+    "argmax": lambda x: x + x.argmax(),
     "[()]": lambda x: x[()], "[...]": lambda x: x[...], "[None]": lambda x: x[None], "[None, None]": lambda x: x[None, None],
 }
 
 
-@pytest.mark.parametrize("name", FLOAT64_ATTRIBUTES)
-def test_attributes_of_float64(name):
+@pytest.mark.parametrize("name", FLOAT64_METHODS)
+def test_methods_of_float64(name):
     def f(x):
-        return FLOAT64_ATTRIBUTES[name](x[0] * x[1])
+        return FLOAT64_METHODS[name](x[0] * x[1])
 
     x = np.array([0.7, 1.5])
     step = 0.0 if name in ("std", "var", "round") else 1.0
@@ -417,17 +417,16 @@ def test_attributes_of_float64(name):
         at = x * scale
         value, tangent = fastad.jvp(f, (at,), (np.array([1.0, 0.0]),))
         slope = step * (0.0 if name == "clip" and at[0] * at[1] > 1.0 else 1.0)
-        factor = {"nbytes": 8.0, "strides": 0.0}.get(name, 1.0)
         np.testing.assert_array_equal(value, f(at))
         assert np.shape(value) == np.shape(f(at))
-        np.testing.assert_array_equal(tangent, np.full(np.shape(value), slope * factor * at[1]))
+        np.testing.assert_array_equal(tangent, np.full(np.shape(value), slope * at[1]))
         np.testing.assert_array_equal(F(at), np.sum(f(at)))
         np.testing.assert_array_equal(F.grad(at), fastad.grad(lambda x: np.sum(f(x)))(at))
 
 
 def test_what_is_no_attribute_of_float64():
     def f(x):
-        for name in ("nothing", "__len__", "__iter__"):
+        for name in ("nothing", "__len__", "__iter__", "strides", "T", "flags"):
             assert not hasattr(x[0], name)
         with pytest.raises(TypeError, match="not iterable"):
             iter(x[0])

@@ -618,21 +618,19 @@ for _name in ("tobytes", "tofile", "dump", "dumps", "byteswap", "setflags", "res
     _METHODS[_name] = _lost(_name)
 
 
-def _attribute_of_scalar(x, name):
-    """An attribute of np.float64: that of the array without dimensions, results without dimensions as scalars again."""
-    if not hasattr(np.float64, name):
+def _method_of_scalar(x, name):
+    """A method of np.float64: that of the array without dimensions, results without dimensions as scalars again."""
+    method = _METHODS.get(name)
+    if method is None or not hasattr(np.float64, name):
         raise AttributeError(f"active numbers have no attribute {name!r}")
-    found = getattr(array(x), name)
-    if not callable(found):
-        return _without_dimensions(found)
-    return lambda *args, **kwargs: _without_dimensions(found(*args, **kwargs))
 
-
-def _without_dimensions(x):
-    return x[()] if type(x) is ActiveArray and x.ndim == 0 else x
+    def of_array(*args, **kwargs):
+        result = method(array(x), *args, **kwargs)
+        return result[()] if type(result) is ActiveArray and result.ndim == 0 else result
+    return of_array
 
 
 COMPOSED[np.where] = where
 active.set_protocol(partials.opcodes, call_ufunc, call_function, array, _METHODS)
-scalar.set_array_hooks(ActiveArray, np.dtype(np.float64), call_ufunc, call_function, active.compare, array, _attribute_of_scalar)
+scalar.set_array_hooks(ActiveArray, np.dtype(np.float64), call_ufunc, call_function, active.compare, array, _method_of_scalar)
 partials.UFUNCS.find(np.add)

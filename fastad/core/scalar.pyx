@@ -312,18 +312,18 @@ cdef object compare_recorded(CTape* t, Active x, y, int op):
 
 # ---- the active scalar -----------------------------------------------------------------------------------------------------
 
-_ufunc_hook = _function_hook = _compare_hook = _as_array_hook = _attribute_hook = _dtype = None
+_ufunc_hook = _function_hook = _compare_hook = _as_array_hook = _method_hook = _dtype = None
 cdef PyTypeObject* array_type = NULL
 
 
-def set_array_hooks(type type_of_arrays, dtype, call_ufunc, call_function, compare, as_array, attribute):
+def set_array_hooks(type type_of_arrays, dtype, call_ufunc, call_function, compare, as_array, method):
     """Sets the type of active arrays, NumPy's float64, and what NumPy's protocols on an active scalar call.
 
     call_ufunc(ufunc, method, inputs, kwargs), call_function(function, args, kwargs), compare(x, array, op of Python's),
-    as_array(x), which has no dimensions, and attribute(x, name), one that np.float64 has and float has not.
+    as_array(x), which has no dimensions, and method(x, name), one that np.float64 has and float has not.
     """
-    global array_type, _dtype, _ufunc_hook, _function_hook, _compare_hook, _as_array_hook, _attribute_hook
-    _compare_hook, _as_array_hook, _attribute_hook = compare, as_array, attribute
+    global array_type, _dtype, _ufunc_hook, _function_hook, _compare_hook, _as_array_hook, _method_hook
+    _compare_hook, _as_array_hook, _method_hook = compare, as_array, method
     array_type = <PyTypeObject*>type_of_arrays
     _dtype, _ufunc_hook, _function_hook = dtype, call_ufunc, call_function
 
@@ -551,9 +551,9 @@ cdef class Active:
         return 1
 
     def __getattr__(self, name):
-        if _attribute_hook is None or name.startswith("_"):
+        if _method_hook is None or name.startswith("_"):
             raise AttributeError(f"active numbers have no attribute {name!r}")
-        return _attribute_hook(self, name)
+        return _method_hook(self, name)
 
     def __getitem__(self, key):
         return _as_array_hook(self)[key]
