@@ -556,7 +556,11 @@ cdef class Active:
         return _method_hook(self, name)
 
     def __getitem__(self, key):
-        return _as_array_hook(self)[key]
+        try:
+            return _as_array_hook(self)[key]
+        except IndexError:
+            # As of a float, so that code that tries an index goes the way of a number.
+            raise TypeError("a number has no elements: x[()], x[...] and x[None] are the indices that it takes") from None
 
     def conjugate(self):
         """The number itself."""
