@@ -413,19 +413,19 @@ cdef bint is_placed_by_values(rule, args, dict kwargs, operands) except -1:
         return True
     several = min([place[0] for place in operands if type(place) is tuple], default=len(args))
     for k, value in enumerate(args[:several]):
-        if k not in operands and holds_traced(value):
+        if k not in operands and holds_active(value):
             return True
     for name, value in kwargs.items():
-        if name not in operands and holds_traced(value):
+        if name not in operands and holds_active(value):
             return True
     return False
 
 
-cdef bint holds_traced(value) except -1:
-    """Whether a nesting holds something active."""
-    if type(value) is list or type(value) is tuple:
+def holds_active(value):
+    """Whether value is active or a list or tuple that holds something active, at any depth."""
+    if isinstance(value, (list, tuple)):
         for entry in value:
-            if holds_traced(entry):
+            if holds_active(entry):
                 return True
         return False
     return is_traced(value)

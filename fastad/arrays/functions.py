@@ -26,12 +26,7 @@ from .rules.reductions import REDUCE  # noqa: E402
 from .rules.selection import COMPOSED  # noqa: E402
 from .rules.tracked import TRACKED  # noqa: E402
 
-
-def holds_active(value):
-    """Whether value is active or a list or tuple that holds something active, at any depth."""
-    if isinstance(value, (list, tuple)):
-        return any(holds_active(entry) for entry in value)
-    return is_active(value)
+holds_active = active.holds_active
 
 
 # ---- functions -------------------------------------------------------------------------------------------------------------
