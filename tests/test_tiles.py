@@ -37,7 +37,7 @@ def random_chain(seed):
         values = [x, y, x * 0.5, y + s]
         sums = [s]
         for _ in range(25):
-            kind = rng.randrange(10)
+            kind = rng.randrange(12)
             a, b = rng.choice(values), rng.choice(values)
             if kind < 3:
                 values.append(rng.choice([np.add, np.subtract, np.multiply])(a, b))
@@ -55,8 +55,12 @@ def random_chain(seed):
                 values.append(c)
             elif kind == 8:
                 sums.append(np.sum(a * b) * 1e-3)
-            else:
+            elif kind == 9:
                 values.append(a / (np.abs(b) + 1.0))
+            elif kind == 10:
+                values.append(a - 0.5 * rng.choice([np.max, np.min])(b, axis=-1, keepdims=True))
+            else:
+                values.append(a / (2.0 + np.sum(b * b, axis=-1, keepdims=True)))
             values[-1] = values[-1] / (1.0 + 0.01 * values[-1] ** 2)
         return np.sum(values[-1]) + np.mean(values[-2]) + sums[-1]
     return f
@@ -335,6 +339,61 @@ def test_sums_of_rows_of_one_number(shape, one_pass_off):
         assert_close([F.grad(p), F.hvp((p,), (t,))], [fastad.grad(f)(p), fastad.hvp(f, (p,), (t,))])
 
 
+def softmax(z):
+    e = np.exp(z - np.max(z, axis=-1, keepdims=True))
+    return e / np.sum(e, axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("dtype", [float, np.float32])
+@pytest.mark.parametrize("shape", [(4, 1), (1, 9), (50, 7), (3, 5, 40), (700, 64), (6, 300), (2, 5000)])
+def test_numbers_of_rows_beside_their_elements(shape, dtype, one_pass_off):
+    z = np.random.default_rng(0).normal(size=shape).astype(dtype)
+
+    def f(z):
+        p = softmax(z * 2.0)
+        return np.sum(p * p * np.arange(shape[-1], dtype=dtype)) + np.sum(np.min(p + z, axis=-1) ** 2)
+
+    F = fastad.record(f)
+    for x in (z, -z):
+        F.grad(x)
+        value, gradient = F.value_and_grad(x)
+        assert value == pytest.approx(f(x), rel=1e-12 if dtype is float else 1e-5)
+        assert_close([gradient], [fastad.grad(f)(x)], 1e-12 if dtype is float else 1e-4)
+
+
+def test_a_softmax_is_one_chain():
+    z = np.random.default_rng(0).normal(size=(200, 30))
+    F = fastad.record(softmax, z)
+    array = z.nbytes
+    tracemalloc.start()
+    try:
+        F(z)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * array
+    np.testing.assert_array_equal(F(z), softmax(z))
+
+
+@pytest.mark.parametrize("dtype", [float, np.float32])
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 16, 31, 100, 4097])
+def test_extremes_of_rows(n, dtype, one_pass_off):
+    rng = np.random.default_rng(n)
+    x = rng.integers(-3, 4, (12, n)).astype(dtype)
+    x[1, rng.integers(n)] = np.nan
+    x[2, rng.integers(n)], x[3, rng.integers(n)] = np.inf, -np.inf
+    x[4, 0], x[4, -1] = np.inf, -np.inf
+    x[5], x[6] = np.inf, np.nan
+
+    def f(x):
+        return np.min(x, axis=1), np.max(x, axis=1), np.max(x[:, ::-1], axis=1), np.min(x * 1.0, axis=1)
+
+    F = fastad.record(f, np.zeros_like(x))
+    with np.errstate(invalid="ignore"):
+        for found, expected in zip(F(x), f(x), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
 def test_large_arrays_that_only_small_ones_read():
     def f(x):
         y = np.sum(np.sin(x), axis=0)
@@ -374,7 +433,7 @@ def test_operands_that_are_broadcast(shape, dtype, one_pass_off):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("shape, axis", [
-    *[((50, n), 1) for n in (1, 2, 7, 8, 9, 10, 15, 16, 17, 63, 64)],
+    *[((9, n), 1) for n in (1, 2, 7, 8, 9, 10, 15, 16, 17, 63, 64, 65, 127, 128, 129, 136, 255, 257, 300, 1025, 5001)],
     *[((100, n), 0) for n in (2, 3, 5, 8, 15, 16, 31, 33, 64)],
     ((1, 5), 0), ((2, 5), 0), ((7, 300, 10), 1), ((7, 3000, 33), 1), ((3, 4, 50, 5), 2), ((6, 40, 2, 3), 1), ((20, 1, 6), 1), ((3, 2, 9), 0),
 ])

@@ -7,6 +7,7 @@ cdef class Element:
     cdef Argument at
     cdef Nest nest              # of an operand that is not read element by element
     cdef bint is_nest
+    cdef Member behind          # the member that makes the numbers of rows that are read beside all their elements; None for others
     cdef Member member          # what computes it; None for an operand
     cdef bint stored            # it lives in memory
     cdef int64_t last           # the last step that reads it
@@ -29,12 +30,13 @@ cdef class Member:
     cdef Loop loop
     cdef void* data
     cdef list sources           # Elements
-    cdef Element result         # None for a sum, and for sums of rows
+    cdef Element result         # None for a sum, and for numbers of rows
     cdef Element second         # what it computes beside it: the cosine of a sine
     cdef Place target           # of these
     cdef bint single
     cdef int product            # of a sum: MULTIPLIED or MULZ if it is one of products
-    cdef int64_t row            # of sums of rows: their length
+    cdef int64_t row            # of what makes numbers of rows: their length
+    cdef int of_elements        # and which of its sources have rows of elements, a bit for each
 
 
 @cython.final
@@ -43,15 +45,19 @@ cdef class BoxedKernel:
 
 
 cdef int flat_form(const Kernel* kernel, int k) noexcept:
-    """How operand k of a kernel lies: IN_MEMORY if its elements are side by side, UNIFORM if it is one, else 0."""
+    """How operand k of a kernel lies: IN_MEMORY if its elements are side by side, BY_ROW if numbers for rows are, UNIFORM if it is one number,
+    else 0.
+    """
     cdef int d
     cdef cnp.npy_intp length = kernel.lengths[0]
-    cdef bint flat = kernel.strides[k] == kernel.sizes[k] or (kernel.by_rows and k == 0)
+    cdef bint flat = kernel.strides[k] == kernel.sizes[k] or kernel.by_rows >> k & 1
     cdef bint uniform = kernel.strides[k] == 0
     for d in range(kernel.outer - 1, -1, -1):
         flat = flat and kernel.steps[d][k] == length * kernel.sizes[k]
         uniform = uniform and kernel.steps[d][k] == 0
         length *= kernel.around[d]
+    if flat and kernel.by_rows and not kernel.by_rows >> k & 1:
+        return BY_ROW
     return IN_MEMORY if flat else UNIFORM if uniform else 0
 
 
@@ -83,7 +89,8 @@ cdef class Growing:
     cdef dict loaded         # by storage: {(offset, form): Element} of what it reads of memory
     cdef dict written        # by storage: the Element it holds now, and its offset
     cdef dict known          # by loop and operands: the member that computes it
-    cdef set sums            # slots and storages of sums
+    cdef set sums            # slots and storages of sums, and of numbers of rows
+    cdef dict of_rows        # by storage: the member that writes numbers of rows there
     cdef int totals
     cdef int64_t row         # the length of the rows of which it makes numbers, 0 if it does not
     cdef bint seeded         # whether its members depend on the seeds of a sweep of several: all do, or none
@@ -92,7 +99,7 @@ cdef class Growing:
 
     def __cinit__(self, Code code, int64_t n):
         self.code, self.n = code, n
-        self.members, self.loaded, self.written, self.known, self.sums = [], {}, {}, {}, set()
+        self.members, self.loaded, self.written, self.known, self.sums, self.of_rows = [], {}, {}, {}, set(), {}
 
     cdef bint touches(self, int32_t number, bint writes) except -1:
         """Whether what reads (or writes) a storage must stand behind this chain."""
@@ -115,14 +122,28 @@ cdef class Growing:
                 continue
             form = flat_form(kernel, k)
             if place.number in self.sums:
-                return True
-            if place.number in self.written and (form != IN_MEMORY or (kernel.by_rows and k == writes) or self.written[place.number][1] != place.offset
+                if k == writes or not self.reads_rows(kernel, k, form):
+                    return True
+                continue
+            if place.number in self.written and (form != IN_MEMORY or self.written[place.number][1] != place.offset
                                                  or (<Element>self.written[place.number][0]).at.size != kernel.sizes[k]):
                 return True
             if k == kernel.count - 1 and place.number in self.loaded:
                 if kernel.total or kernel.by_rows or list(self.loaded[place.number]) != [(place.offset, IN_MEMORY, kernel.sizes[k])]:
                     return True
         return (kernel.total and self.totals == TOTALS) or (kernel.by_rows and self.row not in (0, kernel.lengths[1]))
+
+    cdef bint reads_rows(self, const Kernel* kernel, int k, int form) except -1:
+        """Whether operand k of a kernel is what a member has made of rows: one by one, or each beside all elements of its row."""
+        cdef const Place* place = &kernel.places[k]
+        cdef Member member = self.of_rows.get(place.number)
+        cdef Nest nest
+        if not passes["rows"] or member is None or member.target.offset != place.offset:
+            return False
+        if form != 0:
+            return form == BY_ROW
+        nest = nest_of(kernel, k)
+        return nest.ndim == 2 and nest.lengths[1] == self.row and nest.strides[1] == 0 and nest.strides[0] == nest.size
 
     cdef Element source(self, const Kernel* kernel, int k):
         """Operand k of a kernel that joins."""
@@ -146,11 +167,8 @@ cdef class Growing:
             element = of_storage[key] = Element()
             element.at.kind, element.at.place, element.at.size = form or IN_MEMORY, place[0], kernel.sizes[k]
             if form == 0:
-                element.is_nest = True
-                element.nest.size = kernel.sizes[k]
-                for d in range(kernel.outer):
-                    put_dimension(&element.nest, kernel.around[d], kernel.steps[d][k])
-                put_dimension(&element.nest, kernel.lengths[0], kernel.strides[k])
+                element.is_nest, element.nest = True, nest_of(kernel, k)
+                element.behind = self.of_rows.get(place.number) if place.kind == ARRAY else None
         return element
 
     cdef int join(self, const Kernel* kernel) except -1:
@@ -173,8 +191,9 @@ cdef class Growing:
             return 0
         if kernel.by_rows:
             self.row = member.row = kernel.lengths[1]
-            member.target = target[0]
+            member.target, member.of_elements = target[0], kernel.by_rows
             self.sums.add(<Py_ssize_t>target.number)
+            self.of_rows[<Py_ssize_t>target.number] = member
             self.members.append(member)
             return 0
         if passes["copies"] and is_copy(kernel.loop):
@@ -192,6 +211,17 @@ cdef class Growing:
             self.members.append(member)
         self.written[target.number] = found, target.offset
         return 0
+
+
+cdef Nest nest_of(const Kernel* kernel, int k) noexcept:
+    """How operand k of a kernel is read in order."""
+    cdef Nest nest
+    cdef int d
+    nest.ndim, nest.size = 0, kernel.sizes[k]
+    for d in range(kernel.outer):
+        put_dimension(&nest, kernel.around[d], kernel.steps[d][k])
+    put_dimension(&nest, kernel.lengths[0], kernel.strides[k])
+    return nest
 
 
 cdef void put_dimension(Nest* nest, cnp.npy_intp length, cnp.npy_intp stride) noexcept:

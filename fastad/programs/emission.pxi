@@ -8,6 +8,7 @@ cdef class Emission:
     cdef Growing growing
     cdef list moves            # (Element, storage, offset): copies at the end
     cdef list loads            # Elements that are first brought into the tile
+    cdef list order            # Elements that are brought there, and Members: the steps before the moves
 
     def __cinit__(self, Fusion fusion, Growing growing):
         self.fusion, self.growing = fusion, growing
@@ -51,27 +52,27 @@ cdef class Emission:
         cdef Element element
         cdef list members, sources
         cdef list followed
-        cdef int64_t slots, count, unit, at = 0
+        cdef int64_t slots, count, unit, at
         self.store()
         members = self.wanted()
         for member in members:
             self.note_loads(member.sources)
         self.note_loads([move[0] for move in self.moves])
         followed = self.follow(members)
-        for element in self.loads:
-            element.last = 0
-        at = len(self.loads)
+        self.order = [element for element in self.loads if element.behind is None]
         for member in members:
-            for element in member.sources:
+            self.order.append(member)
+            self.order += [element for element in self.loads if element.behind is member]
+        for at, step in enumerate(self.order):
+            for element in (<Member>step).sources if type(step) is Member else ():
                 element.last = at
-            at += 1
         for element, _, _ in self.moves:
-            element.last = at
+            element.last = len(self.order)
         chain = <Chain*>calloc(1, sizeof(Chain))
         if chain == NULL:
             raise MemoryError("no memory for a program")
         chain.n = chain.period = self.growing.n
-        chain.steps = <Step*>calloc(len(self.loads) + len(members) + len(self.moves) + 1, sizeof(Step))
+        chain.steps = <Step*>calloc(len(self.order) + len(self.moves) + 1, sizeof(Step))
         chain.followed = <Followed*>calloc(len(followed) + 1, sizeof(Followed))
         if chain.steps == NULL or chain.followed == NULL:
             free(chain.steps)
@@ -83,7 +84,7 @@ cdef class Emission:
             chain.followed[chain.follows] = Followed(element.at.place, element.nest)
             chain.follows += 1
             chain.period = min(chain.period, inner_length(element))
-        slots = self.place(members)
+        slots = self.place()
         chain.fetches = self.streams(members) > STREAMS
         chain.width = max(<int64_t>NARROWEST, min(<int64_t>WIDEST, TILE_BYTES // (8 * max(slots, <int64_t>1)) // NARROWEST * NARROWEST))
         chain.width = min(chain.width, max(<int64_t>NARROWEST, AT_HAND // (8 * self.read_again(members) + 1) // NARROWEST * NARROWEST))
@@ -93,10 +94,11 @@ cdef class Emission:
         count = (chain.period + chain.width - 1) // chain.width
         chain.width = (chain.period + count * unit - 1) // (count * unit) * unit
         chain.buffer = self.fusion.code.tile_buffer(slots * bytes_between(chain))
-        for element in self.loads:
-            self.add_load(chain, element)
-        for member in members:
-            self.add_member(chain, member)
+        for step in self.order:
+            if type(step) is Member:
+                self.add_member(chain, step)
+            else:
+                self.add_load(chain, step)
         for element, number, offset in self.moves:
             self.add_move(chain, element, number, offset)
         return chain
@@ -156,24 +158,22 @@ cdef class Emission:
             self.loads.remove(element)
         return followed
 
-    cdef int64_t place(self, list members) except -1:
+    cdef int64_t place(self) except -1:
         """Gives every value that is not in memory a place in the tile; how many places there are."""
-        cdef Member member
         cdef Element element
         cdef list spare = []
         cdef dict ending = {}          # by step: the places that are free behind it
-        cdef int64_t count = 0, at = 0, loads = len(self.loads)
-        for made in [*[(element,) for element in self.loads], *[(member.result, member.second) for member in members]]:
-            for element in made:
+        cdef int64_t count = 0, at
+        for at, step in enumerate(self.order):
+            for element in ((<Member>step).result, (<Member>step).second) if type(step) is Member else (step,):
                 if element is not None and (element.member is None or not element.stored):
                     if spare:
                         element.at.slot = spare.pop()
                     else:
                         element.at.slot, count = count, count + 1
-                    ending.setdefault(max(element.last, at, loads), []).append(element.at.slot)
+                    ending.setdefault(max(element.last, at), []).append(element.at.slot)
             # Behind the step: a result never lies where an operand of its own lay.
             spare += ending.pop(at, ())
-            at += 1
         return count
 
     cdef int set_argument(self, Step* step, int k, Element element, Chain* chain) except -1:
@@ -207,10 +207,14 @@ cdef class Emission:
         for k in range(step.count - 1):
             self.set_argument(step, k, member.sources[k], chain)
         if member.row:
-            step.row, step.arguments[1].kind, step.arguments[1].place = member.row, UNIFORM, member.target
-            # Elements may be one number, the results are not.
-            step.strides[1], step.strides[2] = (<Element>member.sources[0]).at.size, step.strides[0]
-            step.strides[0] *= member.row
+            step.row, k = member.row, step.count - 1
+            step.arguments[k].kind, step.arguments[k].place, step.arguments[k].size = BY_ROW, member.target, (<Element>member.sources[0]).at.size
+            step.strides[k] = step.arguments[k].size
+            for k in range(step.count - 1):
+                # Elements may be one number.
+                if member.of_elements >> k & 1:
+                    step.strides[step.count + k] = step.strides[k]
+                    step.strides[k] *= member.row
         elif member.result is None:
             step.total, step.single, step.product = chain.totals, member.single, member.product
             chain.totals += 1

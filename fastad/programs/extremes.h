@@ -98,6 +98,26 @@ FASTAD_WHERE_TIED(float, int32_t)
         (void)data; \
         fastad_ties_of_##real(args, lengths, strides, 1); \
     } \
+    /* The same of rows along the last axis: lengths: rows, elements of each; strides: from row to row of each operand, then from element to \
+     * element of the first three. */ \
+    FASTAD_CLONES static void fastad_row_tie_parts_##real(char **args, const npy_intp *lengths, const npy_intp *s, void *data) { \
+        npy_intp i; \
+        (void)data; \
+        for (i = 0; i < lengths[0]; i++) { \
+            const npy_intp count = fastad_ties_##real(args[2] + i * s[2], lengths[1], s[6], FASTAD_OF(real, args[1], s[1], i)); \
+            *(real *)(args[3] + i * s[3]) = FASTAD_OF(real, args[0], s[0], i) / (real)(count > 1 ? count : 1); \
+        } \
+    } \
+    FASTAD_CLONES static void fastad_row_tie_means_##real(char **args, const npy_intp *lengths, const npy_intp *s, void *data) { \
+        npy_intp i; \
+        (void)data; \
+        for (i = 0; i < lengths[0]; i++) { \
+            const char *t = args[0] + i * s[0], *a = args[2] + i * s[2]; \
+            const real x = FASTAD_OF(real, args[1], s[1], i); \
+            const npy_intp count = fastad_ties_##real(a, lengths[1], s[6], x); \
+            *(real *)(args[3] + i * s[3]) = fastad_tied_sum_##real(t, s[4], a, s[6], lengths[1], x) / (real)(count > 1 ? count : 1); \
+        } \
+    } \
     /* The third operand where the first is the second, else 0. */ \
     FASTAD_CLONES static void fastad_pick_##real(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
         const real *a = (const real *)args[0], *x = (const real *)args[1], *p = (const real *)args[2]; \

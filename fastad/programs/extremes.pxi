@@ -6,6 +6,10 @@ cdef extern from "fastad/programs/extremes.h":
     void fastad_tie_parts_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_tie_means_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_tie_means_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void row_tie_parts_double "fastad_row_tie_parts_double"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void row_tie_parts_float "fastad_row_tie_parts_float"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void row_tie_means_double "fastad_row_tie_means_double"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void row_tie_means_float "fastad_row_tie_means_float"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_pick_double(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_pick_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
 
@@ -23,11 +27,12 @@ cdef list merged_axes(tuple shape, first, second, axes):
     return merged
 
 
-cdef int lower_ties(Lowering to, Loop loop, Ref first, Ref extreme, Ref a, tuple axes, Ref out) except -1:
+cdef int lower_ties(Lowering to, Loop loop, Loop by_rows, Ref first, Ref extreme, Ref a, tuple axes, Ref out, bint large) except -1:
     """Adds a kernel that goes through `a`, and `first` if that is as large, along the reduced axes."""
     cdef Kernel* kernel
     cdef int d
-    cdef bint large = first.shape == a.shape
+    if axes == (len(a.shape) - 1,) and len(axes) > 0:
+        return to.rows(by_rows, [first, extreme, a, out], 5 if large else 4, a.shape)
     cdef tuple kept = tuple([1 if k in axes else n for k, n in enumerate(a.shape)])
     reduced = merged_axes(a.shape, first.strides if large else (0,) * len(a.shape), a.strides, sorted(axes))
     if len(reduced) > FASTAD_REDUCED:
@@ -65,7 +70,9 @@ def _tie_means(Lowering to, arguments, Ref out):
     (t, extreme, a), axes = found
     if t.shape != a.shape:
         return 0
-    return lower_ties(to, fastad_tie_means_double if out.itemsize == 8 else fastad_tie_means_float, t, extreme, a, axes, out)
+    if out.itemsize == 8:
+        return lower_ties(to, fastad_tie_means_double, row_tie_means_double, t, extreme, a, axes, out, True)
+    return lower_ties(to, fastad_tie_means_float, row_tie_means_float, t, extreme, a, axes, out, True)
 
 
 def _tie_shares(Lowering to, arguments, Ref out):
@@ -77,6 +84,10 @@ def _tie_shares(Lowering to, arguments, Ref out):
     (w, extreme, a), axes = found
     parts = to.between(tuple([1 if k in axes else n for k, n in enumerate(a.shape)]), dtype_of(out))
     w = w.like(parts.shape, w.steps_for(parts.shape), 0)
-    if not lower_ties(to, fastad_tie_parts_double if out.itemsize == 8 else fastad_tie_parts_float, w, extreme, a, axes, parts):
+    if out.itemsize == 8:
+        added = lower_ties(to, fastad_tie_parts_double, row_tie_parts_double, w, extreme, a, axes, parts, False)
+    else:
+        added = lower_ties(to, fastad_tie_parts_float, row_tie_parts_float, w, extreme, a, axes, parts, False)
+    if not added:
         return 0
     return to.loop(fastad_pick_double if out.itemsize == 8 else fastad_pick_float, NULL, [a, extreme, parts, out], out.shape)

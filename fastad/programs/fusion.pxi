@@ -152,7 +152,7 @@ cdef class Fusion:
             # NumPy's functions may round otherwise at other strides.
             if form == 0 and not kernel.own:
                 return False
-            if k == last and form != (UNIFORM if kernel.total else IN_MEMORY):
+            if k == last and form != (UNIFORM if kernel.total else BY_ROW if kernel.by_rows else IN_MEMORY):
                 return False
         return kernel.places[last].kind == ARRAY or (kernel.total and kernel.places[last].kind == SCALAR)
 

@@ -207,8 +207,8 @@ cdef class Lowering:
         cdef Ref into
         if 0 in x.shape:
             return 0
-        if function is np.add and len(axes) == 1 and x.type_number in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT) and len(x.shape) > 1:
-            if self.sum_rows(x, out, axes[0]) or self.sum_columns(x, out, axes[0]):
+        if len(axes) == 1 and x.type_number in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT) and len(x.shape) > 1:
+            if self.reduce_rows(function, x, out, axes[0]) or (function is np.add and self.sum_columns(x, out, axes[0])):
                 return 1
         into = out.expanded(x.shape, axes)
         # The first elements along the axes, then the others: as NumPy does without an initial value.
@@ -216,42 +216,60 @@ cdef class Lowering:
             return 0
         return self.fold(function, x, into, axes)
 
-    cdef int sum_rows(self, Ref x, Ref out, int axis) except -1:
-        """Adds the sum over a last axis of few elements, one call for all sums; 0 if it is none."""
-        cdef Kernel* kernel
-        cdef int last = <int>len(x.shape) - 1
-        if axis != last or x.shape[last] > SHORT_SUM:
+    cdef int reduce_rows(self, function, Ref x, Ref out, int axis) except -1:
+        """Adds the extremes, or the sums of elements side by side or few, along a last axis, in one call; 0 if it is none."""
+        cdef bint double = x.type_number == cnp.NPY_DOUBLE
+        cdef Loop loop = NULL
+        if axis != <int>len(x.shape) - 1:
             return 0
-        kernel = self.sums(x, out, axis, row_sums_double if x.type_number == cnp.NPY_DOUBLE else row_sums_float)
-        if kernel == NULL:
+        if function is np.add and (x.shape[axis] <= SHORT_SUM or x.strides[axis] == x.itemsize):
+            loop = row_sums_double if double else row_sums_float
+        elif function is np.minimum:
+            loop = row_minima_double if double else row_minima_float
+        elif function is np.maximum:
+            loop = row_maxima_double if double else row_maxima_float
+        return 0 if loop == NULL else self.rows(loop, [x, out], 1, x.shape)
+
+    cdef int rows(self, Loop loop, list operands, int of_elements, tuple shape) except -1:
+        """Adds a loop that makes one number of each row along the last axis of a shape. Operands whose bits are set in `of_elements` have rows of
+        that shape, others one number for each row; 0 if there are too many dimensions.
+        """
+        cdef Kernel* kernel = self.add()
+        cdef Ref ref
+        cdef int k, last = <int>len(shape) - 1, count = <int>len(operands)
+        cdef bint is_flat = not self.checks
+        kernel.loop, kernel.reorders, kernel.lengths[1] = loop, True, shape[last]
+        if not self.nest(kernel, [(<Ref>ref).like(shape[:last], ref.strides[:last], 0) for ref in operands], shape[:last]):
+            self.count -= 1
             return 0
-        kernel.by_rows = kernel.elementwise = kernel.outer == 0 and x.strides[last] == x.itemsize and not self.checks \
-            and kernel.strides[0] == x.shape[last] * x.itemsize and kernel.strides[1] == x.itemsize and kernel.lengths[0] > 1
+        for k, ref in enumerate(operands):
+            if of_elements >> k & 1:
+                kernel.strides[count + k] = ref.strides[last]
+                is_flat = is_flat and ref.strides[last] == ref.itemsize and kernel.strides[k] == shape[last] * ref.itemsize
+            else:
+                is_flat = is_flat and (kernel.strides[k] == ref.itemsize or (kernel.strides[k] == 0 and k < count - 1))
+        kernel.elementwise = is_flat and kernel.outer == 0 and kernel.lengths[0] > 1
+        kernel.by_rows = of_elements if kernel.elementwise else 0
+        self.small = self.small and math.prod(shape) < SMALL
         return 1
 
     cdef int sum_columns(self, Ref x, Ref out, int axis) except -1:
         """Adds the sum over an axis around a few elements side by side, in one call likewise; 0 if it is none."""
         cdef Kernel* kernel
+        cdef Ref ref
         cdef int64_t columns = math.prod(x.shape[axis + 1:])
         cdef tuple inner = contiguous_strides(x.shape[axis + 1:], x.itemsize)
         if not 1 < columns <= MOST_COLUMNS or x.strides[axis + 1:] != inner or out.strides[len(out.strides) - len(inner):] != inner:
             return 0
-        kernel = self.sums(x, out, axis, column_sums_double if x.type_number == cnp.NPY_DOUBLE else column_sums_float)
-        if kernel == NULL:
-            return 0
-        kernel.lengths[2] = columns
-        return 1
-
-    cdef Kernel* sums(self, Ref x, Ref out, int axis, Loop loop) except? NULL:
-        """Adds a kernel for sums over one axis, over all that is around it; NULL if it has too many dimensions."""
-        cdef Kernel* kernel = self.add()
-        kernel.loop = loop
-        if not self.nest(kernel, [x.like(x.shape[:axis], x.strides[:axis], 0), out.like(x.shape[:axis], out.strides[:axis], 0)], x.shape[:axis]):
+        kernel = self.add()
+        kernel.loop = column_sums_double if x.type_number == cnp.NPY_DOUBLE else column_sums_float
+        kernel.reorders = True
+        if not self.nest(kernel, [ref.like(x.shape[:axis], ref.strides[:axis], 0) for ref in (x, out)], x.shape[:axis]):
             self.count -= 1
-            return NULL
-        kernel.lengths[1], kernel.strides[2], kernel.reorders = x.shape[axis], x.strides[axis], True
+            return 0
+        kernel.lengths[1], kernel.lengths[2], kernel.strides[2] = x.shape[axis], columns, x.strides[axis]
         self.small = self.small and math.prod(x.shape) < SMALL
-        return kernel
+        return 1
 
     cdef int total(self, Ref x, Ref out) except -1:
         """Adds the sum of all elements of x, float64 or float32 side by side."""

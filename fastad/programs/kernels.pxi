@@ -44,6 +44,10 @@ cdef extern from "fastad/programs/loops.h":
     void fastad_less_multiply_float(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void row_sums_double "fastad_row_sums_double"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void row_sums_float "fastad_row_sums_float"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void row_minima_double "fastad_row_minima_double"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void row_minima_float "fastad_row_minima_float"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void row_maxima_double "fastad_row_maxima_double"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
+    void row_maxima_float "fastad_row_maxima_float"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void column_sums_double "fastad_column_sums_double"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void column_sums_float "fastad_column_sums_float"(char**, const cnp.npy_intp*, const cnp.npy_intp*, void*) noexcept nogil
     void fastad_spread_rows(const char* source, char* target, int64_t rows, int64_t n, cnp.npy_intp step) noexcept nogil
@@ -130,7 +134,7 @@ cdef struct Kernel:
     bint elementwise       # each element of the last operand comes of those of the others at the same place, or is their sum
     bint total             # it is their sum
     bint two_results       # it writes the last two operands
-    bint by_rows           # it makes one number of each row of elements side by side
+    int by_rows            # it makes one number of each row of elements side by side: a bit for each operand that has such rows
     bint own               # a loop of fastad's: the same results at any strides
     bint reorders          # its loops may stand in any order
     bint seeded            # it touches what depends on the seeds of a sweep of several

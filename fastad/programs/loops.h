@@ -186,35 +186,89 @@ FASTAD_CLONES static void fastad_spread_rows(const char *source, char *target, i
     }
 }
 
-/* Sums of rows of a few elements, in the order of NumPy's; lengths: rows, elements of each; steps: from row to row of both operands, then
- * from element to element.
+/* Sums of rows in NumPy's order, eight parts up to 128 elements and halves beyond; lengths: rows, elements of each; steps: from row to row of
+ * both operands, then from element to element. Elements of other strides (0, one number for all of them, is none) are added in order.
  */
 #define FASTAD_ROW_SUMS(real) \
-    FASTAD_CLONES static void fastad_row_sums_##real(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
-        const npy_intp n = lengths[1]; \
-        npy_intp i, j; \
+    static FASTAD_ALWAYS_INLINE real fastad_few_##real(const char *p, npy_intp n, npy_intp step) { \
+        real total = FASTAD_AT(real, p, 0, step), parts[8]; \
+        npy_intp j = 1; \
         int k; \
+        if (n >= 8) { \
+            for (k = 0; k < 8; k++) parts[k] = FASTAD_AT(real, p, k, step); \
+            for (j = 8; j + 8 <= n; j += 8) for (k = 0; k < 8; k++) parts[k] += FASTAD_AT(real, p, j + k, step); \
+            total = ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7])); \
+        } \
+        for (; j < n; j++) total += FASTAD_AT(real, p, j, step); \
+        return total; \
+    } \
+    FASTAD_CLONES static real fastad_many_##real(const char *p, npy_intp n, npy_intp step) { \
+        const npy_intp half = n / 2 / 8 * 8; \
+        if (n > 128) return fastad_many_##real(p, half, step) + fastad_many_##real(p + half * step, n - half, step); \
+        return step == sizeof(real) ? fastad_few_##real(p, n, sizeof(real)) : fastad_few_##real(p, n, step); \
+    } \
+    FASTAD_CLONES static void fastad_row_sums_##real(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
+        const npy_intp n = lengths[1], step = steps[2]; \
+        npy_intp i, j; \
         (void)data; \
         for (i = 0; i < lengths[0]; i++) { \
             const char *p = args[0] + i * steps[0]; \
-            real total, parts[8]; \
-            if (n >= 8 && steps[2] == sizeof(real)) { \
-                const real *x = (const real *)p; \
-                for (k = 0; k < 8; k++) parts[k] = x[k]; \
-                for (j = 8; j + 8 <= n; j += 8) for (k = 0; k < 8; k++) parts[k] += x[j + k]; \
-                total = ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7])); \
-                for (; j < n; j++) total += x[j]; \
-            } \
-            else { \
+            real total; \
+            if (step != sizeof(real) && step != 0) { \
                 total = *(const real *)p; \
-                for (j = 1; j < n; j++) total += FASTAD_AT(real, p, j, steps[2]); \
+                for (j = 1; j < n; j++) total += FASTAD_AT(real, p, j, step); \
             } \
+            else if (n > 128) total = fastad_many_##real(p, n, step); \
+            else if (step) total = fastad_few_##real(p, n, sizeof(real)); \
+            else total = fastad_few_##real(p, n, 0); \
             *(real *)(args[1] + i * steps[1]) = total; \
         } \
     }
 
 FASTAD_ROW_SUMS(double)
 FASTAD_ROW_SUMS(float)
+
+/* Extremes of rows, likewise. NaN wins, as NumPy has it: comparisons pass it by, in one instruction, and sums tell that there may be one. */
+#define FASTAD_ROW_EXTREMES(real, name, BETTER) \
+    FASTAD_CLONES static void fastad_row_##name##_##real(char **args, const npy_intp *lengths, const npy_intp *steps, void *data) { \
+        const npy_intp n = lengths[1]; \
+        npy_intp i, j; \
+        int k; \
+        (void)data; \
+        for (i = 0; i < lengths[0]; i++) { \
+            const char *p = args[0] + i * steps[0]; \
+            real best = *(const real *)p, parts[8], sums[8] = {0, 0, 0, 0, 0, 0, 0, 0}, sum = 0; \
+            j = 0; \
+            if (n >= 8 && steps[2] == sizeof(real)) { \
+                const real *x = (const real *)p; \
+                for (k = 0; k < 8; k++) parts[k] = x[k]; \
+                for (; j + 8 <= n; j += 8) \
+                    for (k = 0; k < 8; k++) { \
+                        sums[k] += x[j + k]; \
+                        parts[k] = x[j + k] BETTER parts[k] ? x[j + k] : parts[k]; \
+                    } \
+                for (k = 0; k < 8; k++) { \
+                    sum += sums[k]; \
+                    best = parts[k] BETTER best ? parts[k] : best; \
+                } \
+            } \
+            for (; j < n; j++) { \
+                const real x = FASTAD_AT(real, p, j, steps[2]); \
+                sum += x; \
+                best = x BETTER best ? x : best; \
+            } \
+            for (j = 0; sum != sum && best == best && j < n; j++) { \
+                const real x = FASTAD_AT(real, p, j, steps[2]); \
+                if (x != x) best = x; \
+            } \
+            *(real *)(args[1] + i * steps[1]) = best; \
+        } \
+    }
+
+FASTAD_ROW_EXTREMES(double, minima, <)
+FASTAD_ROW_EXTREMES(float, minima, <)
+FASTAD_ROW_EXTREMES(double, maxima, >)
+FASTAD_ROW_EXTREMES(float, maxima, >)
 
 /* Sums of whole rows side by side, each column in order; lengths: sums, rows of each, columns; steps: from sum to sum of both operands, then
  * from row to row. A few columns at a time stay in registers while they are gone down, of as many rows as stay in the first cache.

@@ -4,13 +4,14 @@
 #     kernels in order ──Fusion──▶ chains (members, values) ──emit──▶ Chain (steps over a tile) ; storages that need memory
 #
 # A chain grows while the next kernel is elementwise over as many elements; what stands between its members and neither reads what they
-# write nor writes what they read goes before it. Within a chain copies are other names of one value, equal members are one, a
-# product with 1.0 is the other factor, and what nobody asks for is left out. Guards end a chain, and what was computed before the last
+# write nor writes what they read goes before it. Members may make one number of each row, and others go on with that number beside all
+# elements of the row (a softmax): tiles then are of whole rows. Within a chain copies are other names of one value, equal members are one,
+# a product with 1.0 is the other factor, and what nobody asks for is left out. Guards end a chain, and what was computed before the last
 # guard is kept in memory, as other paths go on from there.
 
 # What is done to make a program faster, each to be switched off by a test: the answers are the same without.
 passes = {"short": True, "chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True, "dead": True,
-          "products": True, "late": True, "followed": True, "pairs": True}
+          "products": True, "late": True, "followed": True, "pairs": True, "rows": True}
 
 cdef enum:
     TILE_BYTES = 65536      # of the values of a tile that are not in memory, together
@@ -27,6 +28,7 @@ cdef enum:
     IN_MEMORY = 2           # of a storage, from element to element
     UNIFORM = 3             # one number for all elements
     FOLLOWED = 4            # of other strides in memory, side by side or one number as far as a tile goes
+    BY_ROW = 5              # of a storage, one number for each row
 
     MULTIPLIED = 1
     MULZ = 2
@@ -58,10 +60,11 @@ cdef struct Step:
     int results             # the last so many of its arguments
     int total               # which of the chain's sums it adds to, -1 for none
     int product             # it adds up products of its operands: MULTIPLIED or MULZ
-    int64_t row             # it makes one number of each row of so many elements
+    int64_t row             # it makes one number of each row of so many elements; then strides are from row to row, and those from
+                            # element to element stand behind them
     bint single             # it adds up float32
     Argument[OPERANDS] arguments
-    cnp.npy_intp[OPERANDS] strides
+    cnp.npy_intp[2 * OPERANDS] strides
     Nest nest
 
 
@@ -219,7 +222,9 @@ cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
                     args[k] = at[argument.slot]
                 else:
                     args[k] = address_of(&argument.place, v, data)
-                    if argument.kind == IN_MEMORY and step.loop != NULL:
+                    if argument.kind == BY_ROW:
+                        args[k] += start // step.row * argument.size
+                    elif argument.kind == IN_MEMORY and step.loop != NULL:
                         args[k] += start * argument.size
             if step.total >= 0:
                 if step.product:
@@ -231,7 +236,6 @@ cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
                 totals[step.total] = total
             elif step.row:
                 rows[0], rows[1] = m // step.row, step.row
-                args[1] += start // step.row * step.strides[1]
                 step.loop(args, rows, step.strides, step.data)
             elif step.loop != NULL:
                 step.loop(args, &m, step.strides, step.data)
