@@ -3,11 +3,13 @@
 import math
 import pickle
 import re
+import statistics
 import threading
 
 import numpy as np
 import pytest
 from refusals import cube, refused, still_works  # noqa: F401
+from scipy import integrate, stats
 
 import fastad
 from fastad import math as fm
@@ -43,6 +45,11 @@ LOST = {
     "asarray": (lambda x: np.asarray(x), r"np\.asarray\(x\)", "list"),
     "np.float64": (lambda x: np.float64(x), r"np\.float64\(x\)", ""),
     "pickle": (lambda x: pickle.dumps(x), r"pickle\.dumps\(x\)", "plain numbers"),
+    "in place": (lambda x: np.zeros(3).__iadd__(x), r"__iadd__\(x\)", "a = a \\+ x"),
+    "to arrays": (lambda x: np.full(3, x), r"np\.full\(3, x\)", r"fastad\.numpy"),
+    "scipy": (lambda x: integrate.quad(lambda t: t * x, 0.0, 1.0), r"integrate\.quad", "SciPy computes with plain numbers"),
+    "scipy's arrays": (lambda x: stats.norm.logpdf(x), r"stats\.norm\.logpdf\(x\)", "SciPy computes with plain numbers"),
+    "in the standard library": (lambda x: statistics.mean([x, 1.0]), r"statistics\.mean\(\[x, 1\.0\]\)", "stop_gradient"),
     "percent": (lambda x: "%.2f" % x, r'"%\.2f" % x', ""),  # noqa: UP031
     "as_integer_ratio": (lambda x: x.as_integer_ratio()[0] * 1.0, r"as_integer_ratio", ""),
 }
