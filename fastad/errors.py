@@ -70,6 +70,12 @@ def expression_at(filename, positions, offset, names=None):
     return f"{filename}:{line}", text.strip()
 
 
+def kind_of(x):
+    """What x is, for a message: "None", "a float", "an ndarray"."""
+    name = type(x).__name__
+    return "None" if x is None else ("an " if name[0] in "aeiouAEIO" or name == "ndarray" else "a ") + name
+
+
 def plain_number(x):
     """x as a float if it is a real number that Python or NumPy knows (Fraction, numpy.int64, ...), else None."""
     if isinstance(x, (numbers.Rational, bool)) or (type(x).__module__ == "numpy" and getattr(x, "ndim", None) == 0

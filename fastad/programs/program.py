@@ -405,7 +405,8 @@ class Program(Replayed):
         return self
 
     def __repr__(self) -> str:
-        return f"<fastad program {self._name}: {sum(len(p.codes) for p in self._paths.values())} paths>"
+        count = sum(len(p.codes) for p in self._paths.values())
+        return f"<fastad program {self._name}: {count} path{'s' * (count != 1)}>"
 
 
 def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Program:
@@ -416,7 +417,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Progr
     what goes beyond that is refused unless `max_bytes`, in bytes per path, allows it.
     """
     from . import files
-    with open(path, "rb") as file:
+    with open(os.fspath(path), "rb") as file:
         return _program_of(*files.decode(file.read(), None, max_bytes))
 
 
