@@ -234,7 +234,8 @@ def _aux(transform, f, result, has_aux):
 def _of_program(f, transform, **options):
     """The transform as the method of a program, for the arguments of a call; None for any other function."""
     if not callable(f):
-        raise TypeError(f"{transform} needs a function, not {kind_of(f)}: fastad.grad(f)(x), for example, not fastad.grad(f(x))")
+        raise TypeError(f"{transform} needs a function, not {kind_of(f)}: fastad.grad(f)(x), for example, not "
+                        "fastad.grad(f(x))")
     if not getattr(f, "is_program", False):
         return None
 

@@ -46,8 +46,8 @@ def map_rows(program, args, what, in_axes, argnums, threads, progress, kwargs):
         transforms._positions(program._name, argnums, len(args))
     if scalar.tracing() and any([_leaves.is_active(leaf) for leaf in flatten((args, kwargs))[0]]):
         place, code = user_line()
-        raise TraceError(f"{code} at {place}: map takes plain numbers, and has no derivative itself; call {program._name} for each row, "
-                         'or take the derivative with map (what="grad")')
+        raise TraceError(f"{code} at {place}: map takes plain numbers, and has no derivative itself; call {program._name} for each "
+                         'row, or take the derivative with map (what="grad")')
     batch = Batch(program._name, args, in_axes, kwargs)
     if not batch.count:
         from .empty import empty_results

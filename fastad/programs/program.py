@@ -443,8 +443,8 @@ def record(f: None = None, *, fast_math: bool = False) -> Callable[[Callable[...
 def record(f: Callable[..., Any] | None = None, *example_args: Any, fast_math: bool = False) -> Any:
     """f as a Program: recorded once per path, replayed from then on; recorded now if example arguments are given.
 
-    Also a decorator, with or without arguments, of functions and methods. With fast_math, exp, log, sin, cos and tanh of arrays may be
-    off by up to 4 units in the last place, for speed.
+    Also a decorator, with or without arguments, of functions and methods. With fast_math, exp, log, sin, cos and tanh of arrays
+    may be off by up to 4 units in the last place, for speed.
     """
     if f is None:
         return functools.partial(record, fast_math=fast_math)
