@@ -73,6 +73,13 @@ def test_a_user_s_folder_named_as_a_library(folder):
         fastad.grad(names["f"])(1.0)
 
 
+@pytest.mark.parametrize("x", [np.float32(1.5), np.array(1.5)])
+def test_math_of_what_numpy_s_functions_take(x):
+    with refused(fastad.TraceError, r"fm\.sin\(x\)", HERE, r"np\.sin"):
+        fastad.grad(lambda x: fm.sin(x))(x)
+    assert np.isclose(fastad.grad(lambda x: np.sin(x))(x), math.cos(1.5))
+
+
 def test_a_value_without_derivative_may_become_a_number():
     assert fastad.grad(lambda x: x * math.exp(fastad.stop_gradient(x)))(0.0) == 1.0
     assert fastad.grad(lambda x: x * float(fastad.stop_gradient(x) * 2 + 1))(3.0) == 7.0
