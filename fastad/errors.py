@@ -128,7 +128,9 @@ def turned_into(kind, what):
     if kind in ("float", "array") and _called_by_scipy():
         advice = _IN_SCIPY
     name = code.partition("(")[0]
-    hint = f"fastad.{name}(...) of a float, NumPy's of arrays and float32" if name.startswith("math.") else "fastad.math.sin(x), np.sin(x)"
+    hint = "fastad.math.sin(x), np.sin(x)"
+    if name.startswith("math."):
+        hint = f"fastad.{name}(...) of a float, NumPy's of arrays and float32"
     return TraceError(f"{code or what} at {place} {problem}; {advice.format(hint=hint)}")
 
 
