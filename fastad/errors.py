@@ -7,6 +7,7 @@ import os
 import sys
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_STANDARD = os.path.dirname(os.__file__) + os.sep
 
 
 class TraceError(TypeError):
@@ -40,14 +41,15 @@ def _user_frame():
     folders = _library_folders()
     frame = sys._getframe(1)
     while frame is not None:
-        if not frame.f_code.co_filename.startswith(folders):
+        file = frame.f_code.co_filename
+        if not file.startswith(folders) and (not file.startswith(_STANDARD) or "-packages" in file):
             return frame
         frame = frame.f_back
     return None
 
 
 def user_line():
-    """(place, code): "file:line" of the innermost frame outside fastad, NumPy and SciPy, and the code it is running there."""
+    """(place, code): "file:line" of the innermost frame outside fastad, NumPy, SciPy and the standard library, and its code."""
     frame = _user_frame()
     if frame is None:
         return "<unknown place>", ""
@@ -68,6 +70,12 @@ def expression_at(filename, positions, offset, names=None):
     return f"{filename}:{line}", text.strip()
 
 
+def kind_of(x):
+    """What x is, for a message: "None", "a float", "an ndarray"."""
+    name = type(x).__name__
+    return "None" if x is None else ("an " if name[0] in "aeiouAEIO" or name == "ndarray" else "a ") + name
+
+
 def plain_number(x):
     """x as a float if it is a real number that Python or NumPy knows (Fraction, numpy.int64, ...), else None."""
     if isinstance(x, (numbers.Rational, bool)) or (type(x).__module__ == "numpy" and getattr(x, "ndim", None) == 0
@@ -78,12 +86,15 @@ def plain_number(x):
 
 _LOST = {
     "float": ("would turn a traced value into a plain number and lose its derivative",
-              "use fastad.math or NumPy for functions ({hint}), stop_gradient(x) to drop the derivative on purpose, "
-              "or a list to collect values in (an ndarray holds plain numbers only)"),
+              "use fastad.math or NumPy for functions ({hint}), fastad.numpy.zeros(...) or a list to collect values in, "
+              "or stop_gradient(x) to drop the derivative on purpose"),
     "complex": ("would turn a traced real value into a plain complex number and lose its derivative",
                 "keep real and imaginary part as two values"),
     "array": ("would turn traced values into a plain array and lose their derivative",
-              "keep them in a list or tuple"),
+              "use fastad.numpy (its np.array, np.full and np.sum take traced values, its np.zeros can be written with them) "
+              "or a list, or stop_gradient(x) to drop the derivative on purpose"),
+    "out": ("would write traced values into a plain array, which can not hold them",
+            "write a = a + x for a += x, leave out= out, or make the array with fastad.numpy.zeros(...)"),
     "hash": ("needs a traced value as a dictionary key or set member, which would freeze its value",
              "use a list and `==`, or a key that does not depend on the value"),
     "text": ("would freeze a recorded value in a text",
@@ -93,12 +104,33 @@ _LOST = {
 }
 
 
+_IN_SCIPY = ("SciPy computes with plain numbers there; write it with NumPy's functions and the ufuncs of scipy.special, "
+             "or use stop_gradient(x) to drop the derivative on purpose")
+
+
+def _called_by_scipy():
+    """Whether code of SciPy runs between the user's line and here."""
+    if "scipy" not in sys.modules:
+        return False
+    folder = os.path.dirname(sys.modules["scipy"].__file__) + os.sep
+    frame, user = sys._getframe(1), _user_frame()
+    while frame is not None and frame is not user:
+        if frame.f_code.co_filename.startswith(folder):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def turned_into(kind, what):
     """The TraceError for a traced value that was about to leave as `kind`."""
     place, code = user_line()
     problem, advice = _LOST[kind]
+    if kind in ("float", "array") and _called_by_scipy():
+        advice = _IN_SCIPY
     name = code.partition("(")[0]
-    hint = f"fastad.{name}(...)" if name.startswith("math.") else "fastad.math.sin(x), np.sin(x)"
+    hint = "fastad.math.sin(x), np.sin(x)"
+    if name.startswith("math."):
+        hint = f"fastad.{name}(...) of a float, NumPy's of arrays and float32"
     return TraceError(f"{code or what} at {place} {problem}; {advice.format(hint=hint)}")
 
 

@@ -17,7 +17,7 @@ from . import leaves as _leaves
 from .arrays import active
 from .core import scalar, sweeps
 from .core.tape import Tape
-from .errors import TraceError
+from .errors import TraceError, kind_of
 from .pytrees import NUMBER, flatten, frozen, is_dataclass, leaf_path, same_structure, unflatten, unflatten_derivatives
 
 sweeps.set_array_sweeps(active)
@@ -89,12 +89,13 @@ def _positions(name, argnums, count):
 
 def _refuse(transform, name, position, tree, index, leaf):
     where = f"argument {position}" + ("" if tree is None else _at(tree, index))
-    kind = "None" if leaf is None else ("an " if type(leaf).__name__[0] in "aeiou" else "a ") + type(leaf).__name__
+    kind = kind_of(leaf)
     if isinstance(leaf, int) and not isinstance(leaf, bool):
         advice = f"pass {leaf}.0"
-    elif hasattr(leaf, "dtype"):
-        kind = f"{'a subclass of ndarray' if leaf.dtype.kind == 'f' else 'an array'} ({type(leaf).__name__} of {leaf.dtype})"
-        advice = "pass x.astype(float), or differentiate with respect to other arguments (argnums)"
+    elif hasattr(leaf, "__array__") and not isinstance(leaf, np.generic):
+        kind += f" of {leaf.dtype}" if isinstance(leaf, np.ndarray) else ""
+        advice = (f"pass {'x.astype(float)' if type(leaf) is np.ndarray else 'np.asarray(x, float)'}, or differentiate with respect "
+                  "to other arguments (argnums)")
     elif is_dataclass(leaf):
         advice = f'register it: optree.register_pytree_node({type(leaf).__name__}, flatten, unflatten, namespace="fastad")'
     else:
@@ -232,6 +233,9 @@ def _aux(transform, f, result, has_aux):
 
 def _of_program(f, transform, **options):
     """The transform as the method of a program, for the arguments of a call; None for any other function."""
+    if not callable(f):
+        raise TypeError(f"{transform} needs a function, not {kind_of(f)}: fastad.grad(f)(x), for example, not "
+                        "fastad.grad(f(x))")
     if not getattr(f, "is_program", False):
         return None
 

@@ -7,7 +7,7 @@ import numpy as np
 from .core import scalar
 from .core.scalar import is_plain
 from .elementals import UFUNCS, apply
-from .errors import TraceError, user_line
+from .errors import TraceError, turned_into, user_line
 
 
 def _divmod(x, y):
@@ -39,6 +39,8 @@ def call_ufunc(ufunc, method, inputs, kwargs):
     place, code = user_line() if method != "__call__" or kwargs else ("", "")
     if method != "__call__":
         raise TraceError(f"{code} at {place}: {ufunc.__name__}.{method} does not take active scalars; use the function itself")
+    if "out" in kwargs:
+        raise turned_into("out", ufunc.__name__)
     if kwargs.keys() - {"dtype"} or np.dtype(kwargs.get("dtype", float)) != np.float64:
         raise TraceError(f"{code} at {place}: {ufunc.__name__} of active scalars takes no {', '.join(kwargs)}; "
                          "leave it out and use the result")

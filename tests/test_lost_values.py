@@ -3,11 +3,13 @@
 import math
 import pickle
 import re
+import statistics
 import threading
 
 import numpy as np
 import pytest
 from refusals import cube, refused, still_works  # noqa: F401
+from scipy import integrate, stats
 
 import fastad
 from fastad import math as fm
@@ -43,6 +45,11 @@ LOST = {
     "asarray": (lambda x: np.asarray(x), r"np\.asarray\(x\)", "list"),
     "np.float64": (lambda x: np.float64(x), r"np\.float64\(x\)", ""),
     "pickle": (lambda x: pickle.dumps(x), r"pickle\.dumps\(x\)", "plain numbers"),
+    "in place": (lambda x: np.zeros(3).__iadd__(x), r"__iadd__\(x\)", "a = a \\+ x"),
+    "to arrays": (lambda x: np.full(3, x), r"np\.full\(3, x\)", r"fastad\.numpy"),
+    "scipy": (lambda x: integrate.quad(lambda t: t * x, 0.0, 1.0), r"integrate\.quad", "SciPy computes with plain numbers"),
+    "scipy's arrays": (lambda x: stats.norm.logpdf(x), r"stats\.norm\.logpdf\(x\)", "SciPy computes with plain numbers"),
+    "in the standard library": (lambda x: statistics.mean([x, 1.0]), r"statistics\.mean\(\[x, 1\.0\]\)", "stop_gradient"),
     "percent": (lambda x: "%.2f" % x, r'"%\.2f" % x', ""),  # noqa: UP031
     "as_integer_ratio": (lambda x: x.as_integer_ratio()[0] * 1.0, r"as_integer_ratio", ""),
 }
@@ -64,6 +71,13 @@ def test_a_user_s_folder_named_as_a_library(folder):
     exec(compile("import math\n\ndef f(x):\n    return math.sin(x)\n", folder + "model.py", "exec"), names)
     with refused(fastad.TraceError, f"{folder}model.py:4"):
         fastad.grad(names["f"])(1.0)
+
+
+@pytest.mark.parametrize("x", [np.float32(1.5), np.array(1.5)])
+def test_math_of_what_numpy_s_functions_take(x):
+    with refused(fastad.TraceError, r"fm\.sin\(x\)", HERE, r"np\.sin"):
+        fastad.grad(lambda x: fm.sin(x))(x)
+    assert np.isclose(fastad.grad(lambda x: np.sin(x))(x), math.cos(1.5))
 
 
 def test_a_value_without_derivative_may_become_a_number():

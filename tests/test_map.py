@@ -12,6 +12,7 @@ import pytest
 from branching_programs import function as branching
 from branching_programs import points
 from programs import DIFFERENTIABLE, draw
+from refusals import refused
 
 import fastad
 from fastad import math as fm
@@ -437,6 +438,19 @@ def test_lengths_and_types():
         F.map(np.ones(3), np.ones(3), threads=1.5)
     with pytest.raises(ValueError, match="argnums=5"):
         F.map(np.ones(3), np.ones(3), argnums=5)
+
+
+def test_traced_arguments():
+    F = fastad.record(lambda x, k=1.0: x * k)
+    x = np.ones(3)
+    for f, point in ((lambda a: np.sum(F.map(a, what="value")), x), (lambda a: np.sum(F.map(x, k=a, what="value")), 2.0),
+                     (lambda a: np.sum(F.map(x, a, in_axes=(0, None), what="value")), 2.0)):
+        with refused(fastad.TraceError, r"F\.map\(", r"test_map\.py:\d+: map takes plain numbers"):
+            fastad.grad(f)(point)
+    F = fastad.record(lambda x, k: x * k)
+    G = fastad.record(lambda a: float(np.sum(F.map(x, a, in_axes=(0, None), what="value"))))
+    assert (G(2.0), G(3.0)) == (6.0, 9.0)
+    assert fastad.grad(lambda a: a * np.sum(F.map(x, 2.0, in_axes=(0, None), what="value")))(3.0) == 6.0
 
 
 def test_results_of_different_shape():

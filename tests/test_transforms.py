@@ -88,6 +88,22 @@ def test_arguments_without_a_derivative(x, kind):
         fastad.grad(lambda x: 1.0)(x)
 
 
+@pytest.mark.parametrize("x, kind", [
+    (np.zeros(2, np.float16), r"an ndarray of float16.*x\.astype"),
+    (np.ma.array([1.0]), r"a MaskedArray of float64.*np\.asarray\(x, float\)"),
+    (np.int64(3), "an int64.*pass floats"), (np.arange(2), r"an ndarray of int64.*x\.astype"),
+])
+def test_what_to_pass_instead(x, kind):
+    with pytest.raises(TypeError, match=kind):
+        fastad.grad(lambda x: 1.0)(x)
+
+
+@pytest.mark.parametrize("transform", [fastad.grad, fastad.value_and_grad, fastad.jacobian, fastad.hessian])
+def test_what_is_no_function(transform):
+    with pytest.raises(TypeError, match=rf"{transform.__name__} needs a function, not a float: fastad\.grad\(f\)\(x\)"):
+        transform(1.0)
+
+
 def test_grad_of_what_is_no_scalar():
     for result in (None, "text", [1.0, 2.0], (1.0,), {"a": 1.0}, True, 1j):
         with pytest.raises(TypeError, match="grad needs a function with a real scalar result"):

@@ -139,9 +139,8 @@ def _into(out, result, name, broadcast=False):
         results = result if isinstance(result, tuple) else (result,)
         return tuple(r if o is None else _into(o, r, name, broadcast) for o, r in zip(out, results))
     if type(out) is not ActiveArray:
-        place, code = user_line()
-        raise TraceError(f"{code} at {place}: out= is a plain array, which can not hold active values; leave it out, or make it "
-                         "with np.zeros_like(x) of an active x")
+        from ..errors import turned_into
+        raise turned_into("out", name)
     if broadcast and np.shape(result) != out.shape == np.broadcast_shapes(np.shape(result), out.shape):
         out[...] = result
         return out

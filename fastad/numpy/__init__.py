@@ -3,7 +3,7 @@
 NumPy's own functions take active values where NumPy asks its arguments what to do. Here they are taken everywhere: in lists
 (`np.array([x, y])`, `np.sum([x, y])`), as fill values and options, as elements of `np.r_`. Arrays made to be filled (`zeros`,
 `ones`, `empty`, `full`, `eye`, `identity` and those `_like` another) can be written with active values while a function is
-being differentiated; elsewhere they are plain ndarrays. All other names are NumPy's own.
+being differentiated; elsewhere they are plain ndarrays. All other names, ufuncs among them, are NumPy's own.
 """
 
 from importlib import import_module as _import_module

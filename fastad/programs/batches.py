@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..arrays import memory
+from ..errors import kind_of
 from ..pytrees import NUMBER, Nesting, flatten, leaf_path, same_structure, unflatten, unflatten_derivatives
 from .code import Plain
 
@@ -102,7 +103,7 @@ def _axes_of(name, in_axes, count):
     if not isinstance(in_axes, (tuple, list)):
         raise TypeError(f"{name}.map: in_axes must be an int, None, or a tuple with one entry per argument, not {_described(in_axes)}")
     if len(in_axes) != count:
-        raise ValueError(f"{name}.map: in_axes has {len(in_axes)} entries for {count} arguments")
+        raise ValueError(f"{name}.map: in_axes has {len(in_axes)} entries for {count} argument{'s' * (count != 1)}")
     return in_axes
 
 
@@ -126,7 +127,7 @@ def _broadcast(name, axes, arg, count, number):
 
 
 def _described(x):
-    return "None" if x is None else f"a {type(x).__name__}" + (f" of {x.dtype}" if isinstance(x, np.ndarray) else "")
+    return kind_of(x) + (f" of {x.dtype}" if isinstance(x, np.ndarray) else "")
 
 
 class Results:

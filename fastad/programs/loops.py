@@ -8,11 +8,13 @@
 
 import numpy as np
 
+from .. import leaves as _leaves
 from .. import transforms
 from ..arrays import active, functions
 from ..arrays.active import ActiveArray
 from ..core import scalar
 from ..core.scalar import Active, is_plain
+from ..errors import kind_of
 from ..pytrees import flatten, frozen, leaf_path, same_structure, unflatten
 from . import calls
 from .code import Steps
@@ -80,12 +82,13 @@ class Step:
             consts = unflatten(self.const_structure, consts)
         result = self.f(consts, unflatten(self.carry_structure, carry), unflatten(self.x_structure, x))
         if not isinstance(result, tuple) or len(result) != 2:
-            raise TypeError(f"scan: {self.__name__} must return (carry, y), not "
-                            f"{'None (is a return missing?)' if result is None else 'a ' + type(result).__name__}")
+            returned = ("None (is a return missing?)" if result is None else "a number" if _leaves.is_number(result) else
+                        f"a tuple of {len(result)}" if isinstance(result, tuple) else kind_of(result))
+            raise TypeError(f"scan: {self.__name__} must return (carry, y), not {returned}")
         leaves, structure = flatten(result[0])
         if not same_structure(structure, self.carry_structure):
             raise TypeError(f"scan: {self.__name__} returned a carry with the structure {transforms._shown(structure)} where it was "
-                            f"given {transforms._shown(self.carry_structure)}")
+                            f"given {transforms._shown(self.carry_structure).removeprefix('of ')}")
         for k, (before, after) in enumerate(zip(carry, leaves)):
             self.compare(result[0], k, before, after)
         ys, structure = flatten(result[1])
@@ -95,7 +98,7 @@ class Step:
             self.y_structure = (frozen(structure),)
         elif not same_structure(structure, self.y_structure[0]):
             raise TypeError(f"scan: {self.__name__} returned a y with the structure {transforms._shown(structure)} after one with "
-                            f"{transforms._shown(self.y_structure[0])}")
+                            f"the structure {transforms._shown(self.y_structure[0])}")
         return [normal(x) for x in leaves], [normal(y) for y in ys]
 
     def described(self, tree, k, x, what):

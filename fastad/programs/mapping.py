@@ -14,7 +14,9 @@ import itertools
 import numpy as np
 
 from .. import debugging, transforms
+from .. import leaves as _leaves
 from ..core import scalar
+from ..errors import TraceError, user_line
 from ..pytrees import flatten, same_structure, unflatten_derivatives
 from .batches import Batch, Results, Shared, layout_of
 from .code import Plain, RowWorker, guard_at, lanes_of
@@ -42,6 +44,10 @@ def map_rows(program, args, what, in_axes, argnums, threads, progress, kwargs):
         raise ValueError(f"map: threads must be at least 1, not {threads}")
     if what != "value":
         transforms._positions(program._name, argnums, len(args))
+    if scalar.tracing() and any([_leaves.is_active(leaf) for leaf in flatten((args, kwargs))[0]]):
+        place, code = user_line()
+        raise TraceError(f"{code} at {place}: map takes plain numbers, and has no derivative itself; call {program._name} for each "
+                         'row, or take the derivative with map (what="grad")')
     batch = Batch(program._name, args, in_axes, kwargs)
     if not batch.count:
         from .empty import empty_results

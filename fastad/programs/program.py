@@ -405,7 +405,8 @@ class Program(Replayed):
         return self
 
     def __repr__(self) -> str:
-        return f"<fastad program {self._name}: {sum(len(p.codes) for p in self._paths.values())} paths>"
+        count = sum(len(p.codes) for p in self._paths.values())
+        return f"<fastad program {self._name}: {count} path{'s' * (count != 1)}>"
 
 
 def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Program:
@@ -416,7 +417,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Progr
     what goes beyond that is refused unless `max_bytes`, in bytes per path, allows it.
     """
     from . import files
-    with open(path, "rb") as file:
+    with open(os.fspath(path), "rb") as file:
         return _program_of(*files.decode(file.read(), None, max_bytes))
 
 
@@ -442,7 +443,8 @@ def record(f: None = None, *, fast_math: bool = False) -> Callable[[Callable[...
 def record(f: Callable[..., Any] | None = None, *example_args: Any, fast_math: bool = False) -> Any:
     """f as a Program: recorded once per path, replayed from then on; recorded now if example arguments are given.
 
-    Also a decorator, with or without arguments, of functions and methods.
+    Also a decorator, with or without arguments, of functions and methods. With fast_math, exp, log, sin, cos and tanh of arrays
+    may be off by up to 4 units in the last place, for speed.
     """
     if f is None:
         return functools.partial(record, fast_math=fast_math)
