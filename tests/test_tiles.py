@@ -361,6 +361,28 @@ def test_numbers_of_rows_beside_their_elements(shape, dtype, one_pass_off):
         assert_close([gradient], [fastad.grad(f)(x)], 1e-12 if dtype is float else 1e-4)
 
 
+def cross_entropy(z, labels):
+    """Of rows of logits, by way of the logarithm of a sum of exponentials and weights of the rows."""
+    top = np.max(z, axis=-1, keepdims=True)
+    logs = np.log(np.sum(np.exp(z - top), axis=-1)) + top[..., 0]
+    found = np.sum(labels * z, axis=-1)
+    return np.mean((logs - found) * (1.0 + 0.1 * np.tanh(logs)))
+
+
+@pytest.mark.parametrize("dtype", [float, np.float32])
+@pytest.mark.parametrize("shape", [(5, 1), (2, 2), (1, 9), (9, 3), (50, 7), (3, 5, 40), (700, 64), (6, 300)])
+def test_arithmetic_with_numbers_of_rows(shape, dtype, one_pass_off):
+    rng = np.random.default_rng(1)
+    z, labels = rng.normal(size=shape).astype(dtype), rng.uniform(size=shape).astype(dtype)
+    F = fastad.record(cross_entropy, z, labels)
+    for x in (z, -2.0 * z):
+        value, gradient = F.value_and_grad(x, labels, argnums=(0, 1))
+        expected, wanted = fastad.value_and_grad(cross_entropy, (0, 1))(x, labels)
+        assert value == pytest.approx(expected, rel=1e-13 if dtype is float else 1e-5)
+        assert_close(gradient, wanted, 1e-12 if dtype is float else 1e-5)
+        assert_close([F.jacobian(x, labels)], [gradient[0]], 1e-12 if dtype is float else 1e-5)
+
+
 def test_a_softmax_is_one_chain():
     z = np.random.default_rng(0).normal(size=(200, 30))
     F = fastad.record(softmax, z)

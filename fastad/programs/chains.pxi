@@ -33,10 +33,12 @@ cdef class Member:
     cdef Element result         # None for a sum, and for numbers of rows
     cdef Element second         # what it computes beside it: the cosine of a sine
     cdef Place target           # of these
+    cdef int size
+    cdef bint is_total
     cdef bint single
     cdef int product            # of a sum: MULTIPLIED or MULZ if it is one of products
-    cdef int64_t row            # of what makes numbers of rows: their length
-    cdef int of_elements        # and which of its sources have rows of elements, a bit for each
+    cdef int64_t row            # of what makes numbers of rows, or sums of those: their length
+    cdef int of_elements        # which of its sources have rows of elements, a bit for each
 
 
 @cython.final
@@ -105,6 +107,19 @@ cdef class Growing:
         """Whether what reads (or writes) a storage must stand behind this chain."""
         return number in self.written or number in self.sums or (writes and number in self.loaded)
 
+    cdef bint is_of_rows(self, const Kernel* kernel) noexcept:
+        """Whether a kernel goes over one number for each row."""
+        cdef int k
+        for k in range(kernel.count):
+            if flat_form(kernel, k) == 0:
+                return False
+        return passes["rows"] and self.row > 1 and not kernel.by_rows and elements_of(kernel) * self.row == self.n
+
+    cdef int form_of(self, const Kernel* kernel, int k) noexcept:
+        """How operand k of a kernel that joins lies."""
+        cdef int form = flat_form(kernel, k)
+        return BY_ROW if form == IN_MEMORY and elements_of(kernel) != self.n else form
+
     cdef bint conflicts(self, const Kernel* kernel, bint member) except -1:
         """Whether a kernel can not join this chain; of one that is no member: can not go before it."""
         cdef const Place* place
@@ -120,7 +135,7 @@ cdef class Growing:
                 if self.touches(place.number, is_written(kernel, k)):
                     return True
                 continue
-            form = flat_form(kernel, k)
+            form = self.form_of(kernel, k)
             if place.number in self.sums:
                 if k == writes or not self.reads_rows(kernel, k, form):
                     return True
@@ -149,7 +164,7 @@ cdef class Growing:
         """Operand k of a kernel that joins."""
         cdef const Place* place = &kernel.places[k]
         cdef Element element
-        cdef int form = flat_form(kernel, k)
+        cdef int form = self.form_of(kernel, k)
         cdef int d
         if place.kind == ARRAY:
             if place.number in self.written:
@@ -183,15 +198,16 @@ cdef class Growing:
             self.first.kernel = kernel[0]
         member.sources = [self.source(kernel, k) for k in range(last)]
         member.loop, member.data = kernel.loop, kernel.data
+        member.row = kernel.lengths[1] if kernel.by_rows else self.row if elements_of(kernel) != self.n else 0
         if kernel.total:
-            member.target, member.single = target[0], kernel.sizes[0] == 4
+            member.target, member.is_total, member.single = target[0], True, kernel.sizes[0] == 4
             self.sums.add(target.number if target.kind == ARRAY else ~<int64_t>target.number)
             self.totals += 1
             self.members.append(member)
             return 0
-        if kernel.by_rows:
-            self.row = member.row = kernel.lengths[1]
-            member.target, member.of_elements = target[0], kernel.by_rows
+        if member.row:
+            self.row = member.row
+            member.target, member.size, member.of_elements = target[0], kernel.sizes[last], kernel.by_rows
             self.sums.add(<Py_ssize_t>target.number)
             self.of_rows[<Py_ssize_t>target.number] = member
             self.members.append(member)

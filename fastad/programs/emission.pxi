@@ -206,10 +206,11 @@ cdef class Emission:
         step.loop, step.data, step.count = member.loop, member.data, <int>len(member.sources) + 1
         for k in range(step.count - 1):
             self.set_argument(step, k, member.sources[k], chain)
-        if member.row:
-            step.row, k = member.row, step.count - 1
-            step.arguments[k].kind, step.arguments[k].place, step.arguments[k].size = BY_ROW, member.target, (<Element>member.sources[0]).at.size
-            step.strides[k] = step.arguments[k].size
+        step.row = member.row
+        if member.row and not member.is_total:
+            k = step.count - 1
+            step.arguments[k].kind, step.arguments[k].place, step.arguments[k].size = BY_ROW, member.target, member.size
+            step.strides[k] = member.size
             for k in range(step.count - 1):
                 # Elements may be one number.
                 if member.of_elements >> k & 1:

@@ -117,8 +117,9 @@ cdef class Fusion:
         cdef BoxedKernel boxed
         cdef bint member = self.can_be_member(kernel)
         cdef int k
-        if self.chain is not None and ((member and (elements_of(kernel) != self.chain.n or kernel.seeded != self.chain.seeded))
-                                       or kernel.is_guard):
+        cdef bint fits = self.chain is None or (kernel.seeded == self.chain.seeded and (
+            elements_of(kernel) == self.chain.n or (self.chain.is_of_rows(kernel) and self.chain.conflicts(kernel, False))))
+        if self.chain is not None and ((member and not fits) or kernel.is_guard):
             if kernel.is_guard or self.chain.conflicts(kernel, False) or elements_of(kernel) >= self.chain.n:
                 self.close()
             else:

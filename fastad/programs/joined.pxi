@@ -72,7 +72,7 @@ cdef list joined(list members, set moved):
 cdef Member join_product(Member product, Member member, int place):
     """A member that does what two do, of which the second reads the first at a place; None if there is none."""
     cdef Member both = Member()
-    both.result, both.target, both.single = member.result, member.target, member.single
+    both.result, both.target, both.is_total, both.single = member.result, member.target, member.is_total, member.single
     both.sources = list(product.sources) if len(product.sources) > 1 else product.sources * 2
     if member.result is None:
         both.product, both.loop = product_of(product.loop), member.loop

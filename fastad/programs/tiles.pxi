@@ -4,8 +4,8 @@
 #     kernels in order ──Fusion──▶ chains (members, values) ──emit──▶ Chain (steps over a tile) ; storages that need memory
 #
 # A chain grows while the next kernel is elementwise over as many elements; what stands between its members and neither reads what they
-# write nor writes what they read goes before it. Members may make one number of each row, and others go on with that number beside all
-# elements of the row (a softmax): tiles then are of whole rows. Within a chain copies are other names of one value, equal members are one,
+# write nor writes what they read goes before it. Members may make one number of each row, and others go on with these numbers, by themselves
+# or beside all elements of their rows (a softmax): tiles then are of whole rows. Within a chain copies are other names of one value, equal members are one,
 # a product with 1.0 is the other factor, and what nobody asks for is left out. Guards end a chain, and what was computed before the last
 # guard is kept in memory, as other paths go on from there.
 
@@ -60,8 +60,8 @@ cdef struct Step:
     int results             # the last so many of its arguments
     int total               # which of the chain's sums it adds to, -1 for none
     int product             # it adds up products of its operands: MULTIPLIED or MULZ
-    int64_t row             # it makes one number of each row of so many elements; then strides are from row to row, and those from
-                            # element to element stand behind them
+    int64_t row             # it makes one number of each row of so many elements, of those elements or of other numbers of the row;
+                            # strides are from row to row, and those from element to element stand behind them
     bint single             # it adds up float32
     Argument[OPERANDS] arguments
     cnp.npy_intp[2 * OPERANDS] strides
@@ -214,6 +214,9 @@ cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
             step = &chain.steps[j]
             if chain.fetches and j + AHEAD < chain.count:
                 fetch(&chain.steps[j + AHEAD], v, data, start, m)
+            rows[0] = m
+            if step.row:
+                rows[0], rows[1] = m // step.row, step.row
             for k in range(step.count):
                 argument = &step.arguments[k]
                 if argument.kind == IN_TILE:
@@ -228,17 +231,14 @@ cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
                         args[k] += start * argument.size
             if step.total >= 0:
                 if step.product:
-                    part = fastad_dot(args[0], args[1], m, step.strides, step.product == MULZ, step.single)
+                    part = fastad_dot(args[0], args[1], rows[0], step.strides, step.product == MULZ, step.single)
                 else:
-                    part = fastad_total(args[0], m, step.strides[0], step.single)
+                    part = fastad_total(args[0], rows[0], step.strides[0], step.single)
                 total = totals[step.total] + part
                 lost[step.total] += (totals[step.total] - total) + part if fabs(totals[step.total]) >= fabs(part) else (part - total) + totals[step.total]
                 totals[step.total] = total
-            elif step.row:
-                rows[0], rows[1] = m // step.row, step.row
-                step.loop(args, rows, step.strides, step.data)
             elif step.loop != NULL:
-                step.loop(args, &m, step.strides, step.data)
+                step.loop(args, rows, step.strides, step.data)
             else:
                 read_nest(&step.nest, args[0], args[1] + (start * step.nest.size if step.arguments[1].kind == IN_MEMORY else 0), start, m)
         start += m
