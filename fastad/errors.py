@@ -130,7 +130,7 @@ def turned_into(kind, what):
     name = code.partition("(")[0]
     hint = "fastad.math.sin(x), np.sin(x)"
     if name.startswith("math."):
-        hint = f"fastad.{name}(...) of a float, NumPy's of arrays and float32"
+        hint = f"fastad.{name}(...) of a number, NumPy's of arrays"
     return TraceError(f"{code or what} at {place} {problem}; {advice.format(hint=hint)}")
 
 

@@ -22,6 +22,7 @@ from .core.functions import (
     log2 as log2, log10 as log10, pow as pow, radians as radians, remainder as remainder, sin as sin, sinh as sinh, sqrt as sqrt,
     tan as tan, tanh as tanh, trunc as trunc, ulp as ulp,
 )
+from .core.functions import number as _number
 from .core.scalar import Active, leave, stop_gradient
 from .elementals import apply as _apply
 from .ufuncs import frexp as _frexp
@@ -30,33 +31,40 @@ from .ufuncs import modf as _modf
 __all__ = [name for name in dir(_math) if not name.startswith("_")]
 
 
-def _any_active(*numbers: Any) -> bool:
-    return any(type(x) is Active for x in numbers)
+def _numbers(*numbers: Any) -> tuple[list[Any], bool]:
+    """The numbers, arrays without dimensions as scalars, and whether any of them is active."""
+    found = [_number(x) for x in numbers]
+    return found, any(type(x) is Active for x in found)
 
 
 def gamma(x: Any, /) -> Any:
     """math.gamma, also of active values (dimensionless)."""
+    x = _number(x)
     return _apply("tgamma", x) if type(x) is Active else _math.gamma(x)
 
 
 def lgamma(x: Any, /) -> Any:
     """math.lgamma, also of active values (dimensionless)."""
+    x = _number(x)
     return _apply("lgamma", x) if type(x) is Active else _math.lgamma(x)
 
 
 def modf(x: Any, /) -> tuple[Any, Any]:
     """math.modf, also of active values: (fractional part, whole part)."""
+    x = _number(x)
     return _modf(x) if type(x) is Active else _math.modf(x)
 
 
 def frexp(x: Any, /) -> tuple[Any, int]:
     """math.frexp, also of active values: (mantissa, plain int exponent)."""
+    x = _number(x)
     return _frexp(x) if type(x) is Active else _math.frexp(x)
 
 
 def nextafter(x: Any, y: Any, /, **steps: Any) -> Any:
     """math.nextafter, also of active values; its derivative by x is one."""
-    if not _any_active(x, y):
+    (x, y), active = _numbers(x, y)
+    if not active:
         return _math.nextafter(x, y, **steps)
     if not steps:
         return _apply("nextafter", x, y)
@@ -66,18 +74,19 @@ def nextafter(x: Any, y: Any, /, **steps: Any) -> Any:
 
 def hypot(*coordinates: Any) -> Any:
     """math.hypot of any number of coordinates, also active ones; its derivative at the origin is zero by convention."""
-    if not _any_active(*coordinates):
-        return _math.hypot(*coordinates)
-    if len(coordinates) < 3:
-        return _apply("hypot", *coordinates) if len(coordinates) == 2 else fabs(coordinates[0])
+    numbers, active = _numbers(*coordinates)
+    if not active:
+        return _math.hypot(*numbers)
+    if len(numbers) < 3:
+        return _apply("hypot", *numbers) if len(numbers) == 2 else fabs(numbers[0])
     largest: Any = 0.0
-    for x in coordinates:
+    for x in numbers:
         largest = _apply("maximum", largest, fabs(stop_gradient(x)))
     if not 0.0 < largest < inf:
-        return functools.reduce(lambda x, y: _apply("hypot", x, y), coordinates)
+        return functools.reduce(lambda x, y: _apply("hypot", x, y), numbers)
     # Divided by a power of two no square overflows, and none that matters is lost.
     scale = exp2(floor(log2(largest)))
-    shares = [x / scale for x in coordinates]
+    shares = [x / scale for x in numbers]
     return scale * sqrt(_dot(shares, shares))
 
 
@@ -91,8 +100,8 @@ def _dot(p: Sequence[Any], q: Sequence[Any]) -> Any:
 
 def dist(p: Iterable[Any], q: Iterable[Any], /) -> Any:
     """math.dist: the Euclidean distance of two points of equal dimension (sequences of numbers)."""
-    p, q = tuple(p), tuple(q)
-    if not _any_active(*p, *q):
+    (p, active), (q, also) = _numbers(*p), _numbers(*q)
+    if not active and not also:
         return _math.dist(p, q)
     if len(p) != len(q):
         raise ValueError("both points must have the same number of dimensions")
@@ -104,8 +113,8 @@ def fsum(seq: Iterable[Any], /) -> Any:
 
     Ogita, Rump and Oishi, Accurate Sum and Dot Product (2005), algorithm 4.4.
     """
-    numbers = list(seq)
-    if not _any_active(*numbers):
+    numbers, active = _numbers(*seq)
+    if not active:
         return _math.fsum(numbers)
     total: Any = 0.0
     error: Any = 0.0
@@ -128,10 +137,10 @@ def prod(iterable: Iterable[Any], /, *, start: Any = 1) -> Any:
 
 def sumprod(p: Iterable[Any], q: Iterable[Any], /) -> Any:
     """math.sumprod (Python 3.12), also of active values: the sum of products of two sequences of equal length."""
-    p, q = list(p), list(q)
+    (p, active), (q, also) = _numbers(*p), _numbers(*q)
     if len(p) != len(q):
         raise ValueError("Inputs are not the same length")
-    if not _any_active(*p, *q):
+    if not active and not also:
         return sum(a * b for a, b in zip(p, q)) if not hasattr(_math, "sumprod") else _math.sumprod(p, q)
     total = _dot(p, q)
     if not isfinite(total):
@@ -143,12 +152,14 @@ def sumprod(p: Iterable[Any], q: Iterable[Any], /) -> Any:
 
 def fma(x: Any, y: Any, z: Any, /) -> Any:
     """math.fma (Python 3.13), also of active values: x*y + z with one rounding."""
-    return _apply("fma", x, y, z) if _any_active(x, y, z) or not hasattr(_math, "fma") else _math.fma(x, y, z)
+    (x, y, z), active = _numbers(x, y, z)
+    return _apply("fma", x, y, z) if active or not hasattr(_math, "fma") else _math.fma(x, y, z)
 
 
 def isclose(a: Any, b: Any, *, rel_tol: Any = 1e-09, abs_tol: Any = 0.0) -> bool:
     """math.isclose: a plain bool."""
-    if not _any_active(a, b, rel_tol, abs_tol):
+    (a, b, rel_tol, abs_tol), active = _numbers(a, b, rel_tol, abs_tol)
+    if not active:
         return _math.isclose(a, b, rel_tol=rel_tol, abs_tol=abs_tol)
     if rel_tol < 0.0 or abs_tol < 0.0:
         raise ValueError("tolerances must be non-negative")
@@ -160,14 +171,17 @@ def isclose(a: Any, b: Any, *, rel_tol: Any = 1e-09, abs_tol: Any = 0.0) -> bool
 
 def isfinite(x: Any, /) -> bool:
     """math.isfinite: a plain bool."""
+    x = _number(x)
     return -inf < x < inf if type(x) is Active else _math.isfinite(x)
 
 
 def isinf(x: Any, /) -> bool:
     """math.isinf: a plain bool."""
+    x = _number(x)
     return x == inf or x == -inf if type(x) is Active else _math.isinf(x)
 
 
 def isnan(x: Any, /) -> bool:
     """math.isnan: a plain bool."""
+    x = _number(x)
     return x != x if type(x) is Active else _math.isnan(x)

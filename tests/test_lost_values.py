@@ -73,11 +73,9 @@ def test_a_user_s_folder_named_as_a_library(folder):
         fastad.grad(names["f"])(1.0)
 
 
-@pytest.mark.parametrize("x", [np.float32(1.5), np.array(1.5)])
-def test_math_of_what_numpy_s_functions_take(x):
-    with refused(fastad.TraceError, r"fm\.sin\(x\)", HERE, r"np\.sin"):
-        fastad.grad(lambda x: fm.sin(x))(x)
-    assert np.isclose(fastad.grad(lambda x: np.sin(x))(x), math.cos(1.5))
+def test_math_of_arrays():
+    with refused(fastad.TraceError, r"fm\.sin\(x\)", HERE, r"NumPy's of arrays"):
+        fastad.grad(lambda x: fm.sin(x))(np.array([1.5]))
 
 
 def test_a_value_without_derivative_may_become_a_number():
@@ -252,3 +250,40 @@ def test_vjp_fun_of_a_trace_in_progress_in_another_thread():
 
     assert fastad.grad(f)(2.0) == 12.0
     assert len(caught) == 1 and "thread" in caught[0]
+
+
+STOPPED_WRITES = {
+    "item": lambda s, x: s.__setitem__(0, x[1]),
+    "view": lambda s, x: s[:2].__setitem__(0, x[2]),
+    "whole": lambda s, x: s.__iadd__(x),
+    "out": lambda s, x: np.add(x, x, out=s),
+    "copyto": lambda s, x: np.copyto(s, x),
+    "add.at": lambda s, x: np.add.at(s, [0], x[:1]),
+    "flat": lambda s, x: s.flat.__setitem__(0, x[1]),
+}
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_what_has_no_derivative_may_leave(recorded):
+    def f(x, y):
+        s = fastad.stop_gradient(x)
+        weights, first, total = np.asarray(s), float(s[0]), float(np.sum(s[1:]))
+        part, number = complex(s[1:2][0]), np.asarray(fastad.stop_gradient(y))
+        return np.sum(x * weights) + (first + total) * x[1] + part.real * number * y
+
+    for x in (np.array([1.0, 2.0, 3.0]), np.array([-1.0, 0.5, 2.0])):
+        gradient = (fastad.record(f).grad if recorded else fastad.grad(f))(x, 2.0)
+        np.testing.assert_allclose(gradient, x + np.array([0.0, np.sum(x), 0.0]))
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("write", STOPPED_WRITES.values(), ids=STOPPED_WRITES)
+def test_what_is_written_there_may_not_leave(write, recorded):
+    def f(x):
+        s = fastad.stop_gradient(x)
+        write(s, x)
+        return float(s[0]) * x[0]
+
+    x = np.array([1.0, 2.0, 3.0])
+    with pytest.raises(fastad.TraceError, match="lose its derivative"):
+        fastad.record(f).grad(x) if recorded else fastad.grad(f)(x)

@@ -320,3 +320,22 @@ def test_wrong_arguments():
     with pytest.raises(ValueError, match="dimensions"):
         fastad.grad(lambda x: fm.dist([x, x], [x]))(2.0)
     assert fastad.grad(fm.sin)(0.0) == 1.0
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("f", [
+    lambda x: fm.sin(x[0]) * fm.gamma(x[1]), lambda x: fm.hypot(x[0], x[1], x[2]), lambda x: fm.dist([x[0], x[1]], [1.0, 2.0]),
+    lambda x: fm.fsum([x[0], x[1]]), lambda x: fm.sumprod([x[0]], [x[1]]), lambda x: fm.fma(x[0], x[1], x[2]),
+    lambda x: x[0] if fm.isclose(x[0], x[1]) else x[1] * fm.nextafter(x[2], 2.0), lambda x: fm.modf(x[1])[0] * fm.frexp(x[2])[0],
+    lambda x: fm.log(x[0], x[1]), lambda x: fm.pow(x[0], x[1]) * fm.atan2(x[1], x[2]), lambda x: x[fm.floor(x[0])] * x[2],
+    lambda x: x[0] if fm.isnan(x[1]) or fm.isinf(x[0]) or not fm.isfinite(x[1]) else x[2], lambda x: fm.cos(np.sum(x)),
+])
+def test_numbers_of_float32_and_arrays_without_dimensions(f, recorded):
+    x = np.array([1.5, 2.5, 0.3], np.float32)
+    expected = fastad.grad(f)(x.astype(float))
+    grad = fastad.record(f).grad if recorded else fastad.grad(f)
+    found = grad(x)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    zero = [np.array(float(v)) for v in x]
+    np.testing.assert_allclose(grad(zero), expected, rtol=1e-6, atol=1e-7)

@@ -11,6 +11,7 @@ cdef class Storage:
     cdef int32_t number      # of its adjoint; another one after the buffer was copied
     cdef bint saved          # an instruction or the caller holds the buffer: it must be copied before a write
     cdef list lent           # copies that stand for views of it, made on a tape for replay
+    cdef int32_t stopped     # 1 + the number under which it has no derivative, 0 if it has: a write gives it another number
 
 
 cdef class Operand

@@ -107,6 +107,17 @@ cdef tuple view_key(key):
     return (*entries, Ellipsis)
 
 
+cdef inline bint is_stopped(ActiveArray x) noexcept:
+    """Whether x is what stop_gradient gave, or a view of that, and has not been written to."""
+    return x.storage.stopped == x.storage.number + 1
+
+
+cdef inline object number_at(CTape* t, ActiveArray x, Py_ssize_t k):
+    """Element k of the storage of x, a scalar."""
+    scalar = wrap(t, gather(t, x, k))
+    return _stop_scalar(scalar) if is_stopped(x) else scalar
+
+
 cdef object get_item(ActiveArray x, key):
     cdef CTape* t = tape_in_progress()
     cdef Selection instruction
@@ -116,7 +127,7 @@ cdef object get_item(ActiveArray x, key):
     values(x)
     k = place_of(x, key)
     if k >= 0:
-        return wrap(t, gather(t, x, k))
+        return number_at(t, x, k)
     key = plain_key(t, key)
     if is_basic(key):
         part = x.array[key]
@@ -128,7 +139,7 @@ cdef object get_item(ActiveArray x, key):
             result = copied(t, view_of(x, part))
             result.scalar = True
             return result
-        return wrap(t, gather(t, x, (<char*>PyArray_DATA(part) - <char*>PyArray_DATA(x.looks_at)) >> 3))
+        return number_at(t, x, (<char*>PyArray_DATA(part) - <char*>PyArray_DATA(x.looks_at)) >> 3)
     if t.recording:
         return selected(t, x, key)
     part = x.array[key]

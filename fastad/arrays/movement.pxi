@@ -138,7 +138,8 @@ cdef object total(ActiveArray x):
     if is_tracked(x):
         return tracked(t, _sum, (x,), {}, _sum(values(x)))
     instruction.x = operand_of(t, x, False)
-    return scalar_result(t, instruction, _add.reduce(values(x), None))
+    result = scalar_result(t, instruction, _add.reduce(values(x), None))
+    return stop_gradient(result) if is_stopped(x) else result
 
 
 @cython.final

@@ -25,6 +25,11 @@ cdef object as_operand(x):
     return x
 
 
+cdef bint may_leave(ActiveArray x) except -1:
+    """Whether no derivative is lost if the values of x become plain ones."""
+    return is_tracked(x) or is_stopped(x)
+
+
 def refuse_subclass(x):
     """Raises the TraceError for an array of a subclass of ndarray."""
     place, code = user_line()
@@ -245,18 +250,24 @@ cdef class ActiveArray:
     # What would lose the derivative.
 
     def __float__(self):
-        if is_tracked(self) and PyArray_SIZE(self.array) == 1:
+        if may_leave(self) and PyArray_SIZE(self.array) == 1:
             return float(leave(self))
         raise turned_into("float", "float(x)")
 
     def __complex__(self):
+        if may_leave(self) and PyArray_SIZE(self.array) == 1:
+            return complex(leave(self))
         raise turned_into("complex", "complex(x)")
+
+    def _as_number(self):
+        """It as an active scalar, for fastad.math, if it has no dimensions."""
+        return self if self.layout[0] or is_tracked(self) else (self if PyArray_TYPE(self.array) == NPY_DOUBLE else self.astype(float))[()]
 
     def __hash__(self):
         raise TypeError("unhashable type: 'ActiveArray'")
 
     def __array__(self, *args, **kwargs):
-        if is_tracked(self):
+        if may_leave(self):
             return np.array(leave(self), *args, **kwargs)
         raise turned_into("array", "np.asarray(x)")
 

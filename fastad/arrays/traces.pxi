@@ -94,12 +94,16 @@ def snapshot(x):
 def stop_gradient(x):
     """x with derivative zero."""
     cdef CTape* t
-    if type(x) is ActiveArray:
-        t = tape_in_progress()
-        if t.recording:
-            return x if is_tracked(x) else elementwise(OP_STOP_GRADIENT, np.positive, x, None, 1)
-        return fresh(t, plain_value(t, x).copy())
-    return _stop_scalar(x)
+    cdef ActiveArray stopped
+    if type(x) is not ActiveArray:
+        return _stop_scalar(x)
+    t = tape_in_progress()
+    if is_tracked(x):
+        return x
+    stopped = elementwise(OP_STOP_GRADIENT, np.positive, x, None, 1) if t.recording else fresh(t, plain_value(t, x).copy())
+    # A write copies what is saved, and gives it another number.
+    stopped.storage.saved, stopped.storage.stopped = True, stopped.storage.number + 1
+    return stopped
 
 
 def slot_of(x):

@@ -271,6 +271,14 @@ cdef inline double leaving(Active x, int how) except? -1.0:
     return t.v[slot]
 
 
+cdef double without_derivative(Active x, kind, what) except? -1.0:
+    """The value of an active scalar that has no derivative to lose; TraceError of a `kind` (errors.turned_into) for others."""
+    cdef CTape* t = tape_in_progress()
+    if has_derivative(t, own_slot(t, x)):
+        raise _errors().turned_into(kind, what)
+    return leaving(x, AS_IT_IS)
+
+
 cdef bint decided(CTape* t, int op, int32_t a, int32_t b) except -1:
     """The outcome of a comparison, noted as a guard."""
     cdef bint outcome
@@ -476,20 +484,20 @@ cdef class Active:
     # What would lose the derivative.
 
     def __float__(self):
-        cdef CTape* t = tape_in_progress()
-        cdef int32_t slot = own_slot(t, self)
-        if has_derivative(t, slot):
-            raise _errors().turned_into("float", "float(x)")
-        return leaving(self, AS_IT_IS)
+        return without_derivative(self, "float", "float(x)")
 
     def __complex__(self):
-        raise _errors().turned_into("complex", "complex(x)")
+        return complex(without_derivative(self, "complex", "complex(x)"))
 
     def __hash__(self):
         raise _errors().turned_into("hash", "hash(x)")
 
     def __array__(self, *args, **kwargs):
-        raise _errors().turned_into("array", "np.asarray(x)")
+        import numpy
+        number = whole_number(self)
+        if number is NotImplemented:
+            number = without_derivative(self, "array", "np.asarray(x)")
+        return numpy.array(number, *args, **kwargs)
 
     def __reduce_ex__(self, protocol):
         raise _errors().turned_into("pickle", "pickling")

@@ -366,6 +366,7 @@ def math_text():
             active = " or ".join(f"type({operand}) is Active" for operand in operands)
             call = f"apply_{'unary' if op.arity == 1 else 'binary'}({opcode(op)}, {', '.join(operands)})"
             parts.append(f"def {name}({', '.join(operands)}, /):\n    \"\"\"{doc}\"\"\"\n"
+                         + "".join(f"    {operand} = as_number({operand})\n" for operand in operands) +
                          f"    if {active}:\n        return {call}\n"
                          f"    return _math.{name}({', '.join(operands)})\n\n")
     return "".join(parts)
