@@ -23,7 +23,7 @@ LAYERS = (
 )
 # What the core may import from elsewhere when it is needed, never while it is being imported.
 LAZY_FROM_CORE = {"errors"}
-LAZY_NUMPY = {"core.tape"}
+LAZY_NUMPY = {"core.scalar", "core.tape"}
 # Modules of the core that are themselves imported only when they are needed.
 LOADED_LATE = ("core.special", "special_*")
 HEAVY = ("scipy", "optree", "matplotlib", "sympy", "mpmath", "graphviz")

@@ -74,7 +74,7 @@ def test_a_user_s_folder_named_as_a_library(folder):
 
 
 def test_math_of_arrays():
-    with refused(fastad.TraceError, r"fm\.sin\(x\)", HERE, r"NumPy's of arrays"):
+    with refused(fastad.TraceError, r"fm\.sin\(x\)", HERE, r"np\.sin"):
         fastad.grad(lambda x: fm.sin(x))(np.array([1.5]))
 
 
