@@ -91,8 +91,8 @@ _LOST = {
     "complex": ("would turn a traced real value into a plain complex number and lose its derivative",
                 "keep real and imaginary part as two values"),
     "array": ("would turn traced values into a plain array and lose their derivative",
-              "use fastad.numpy (its np.array, np.full and np.sum take traced values, its np.zeros can be written with them) "
-              "or a list, or stop_gradient(x) to drop the derivative on purpose"),
+              "make arrays of them with fastad.numpy.array(...), write them into fastad.numpy.zeros(...) or keep them in a list, "
+              "or use stop_gradient(x) to drop the derivative on purpose"),
     "out": ("would write traced values into a plain array, which can not hold them",
             "write a = a + x for a += x, leave out= out, or make the array with fastad.numpy.zeros(...)"),
     "hash": ("needs a traced value as a dictionary key or set member, which would freeze its value",
