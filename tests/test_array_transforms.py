@@ -452,3 +452,39 @@ def test_tangents_of_calls(f):
         steps = [(f(X + s * np.eye(3)[k]) - f(X - s * np.eye(3)[k])) / (2.0 * s) for s in (1e-3, 5e-4)]
         same(forward[..., k], (4.0 * steps[1] - steps[0]) / 3.0, 1e-7)
     same(fastad.hessian(total)(X), fastad.jacobian(fastad.grad(total), mode="reverse")(X))
+
+
+def test_tangents_that_nothing_asks_for():
+    """The gradient by c is linear in the squares of c, whatever the other values are whose tangents the value would need."""
+    c, x = np.random.default_rng(0).normal(size=(3, 2)), np.random.default_rng(1).normal(size=(50, 2))
+
+    def f(c):
+        return np.sum(np.min(np.sum(c**2, axis=1) - 2.0 * (x @ c.T), axis=1))
+
+    _, found = fastad.jvp(fastad.grad(f), (c,), (np.ones_like(c),))
+    np.testing.assert_allclose(found, fastad.hessian(f)(c).sum(axis=(2, 3)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_tangents_of_gradients_through_writes_scalars_and_calls(seed):
+    rng = np.random.default_rng(seed)
+    x, t, w = rng.normal(size=5), rng.normal(size=5), rng.normal(size=(5, 5))
+
+    def f(x):
+        y = np.sin(x @ w) * x
+        y[1:3] = np.cumsum(y)[1:3] * x[0]
+        y[0] = x[2] * y[4] + fastad.math.exp(0.1 * y[3])
+        np.linalg.norm(np.outer(y, y))
+        z = np.sort(y)[::-1] * np.max(x)
+        z += x**2
+        return np.sum(z * z) + y[0] * np.sum(z)
+
+    hessian = fastad.hessian(f)(x)
+    value, found = fastad.jvp(fastad.grad(f), (x,), (t,))
+    np.testing.assert_allclose(found, hessian @ t, rtol=1e-10, atol=1e-10)
+    _, along = fastad.linearize(fastad.grad(f), x)
+    for direction in (t, x):
+        np.testing.assert_allclose(along(direction), hessian @ direction, rtol=1e-10, atol=1e-10)
+    step = 1e-6
+    near = (fastad.grad(f)(x + step * t) - fastad.grad(f)(x - step * t)) / (2.0 * step)
+    np.testing.assert_allclose(found, near, rtol=1e-5, atol=1e-5)

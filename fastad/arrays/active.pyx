@@ -23,10 +23,10 @@ from numpy cimport (
 from fastad.core.generated.kernels cimport *
 from fastad.core.generated.opcodes cimport *
 from fastad.arrays.memory cimport borrow
-from fastad.core.scalar cimport Active, current_tape, has_derivative, record, slot_in, wrap
+from fastad.core.scalar cimport Active, current_tape, has_derivative, operands_of, record, slot_in, wrap
 from fastad.core.sweeps cimport Recorder, give_back, reverse_sweep, tangent_sweep, zeros
 from fastad.core.tape cimport (
-    OP_ARRAY, OP_EXTRA, OP_GATHER, OP_PUT, CTape, Tape, append, append_structural, constant,
+    OP_ARRAY, OP_EXTRA, OP_GATHER, OP_PUT, OP_SPECIAL, CTape, Tape, append, append_structural, constant,
 )
 
 import math
@@ -337,6 +337,7 @@ cdef int32_t append_record(CTape* t, Record instruction, double v) except -1:
 
 include "recording.pxi"
 include "sweep.pxi"
+include "needed.pxi"
 include "elementwise.pxi"
 include "movement.pxi"
 include "calls.pxi"

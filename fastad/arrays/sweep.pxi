@@ -233,7 +233,7 @@ cdef class NumericSweep(Sweep):
                 (<Record>instruction).reverse(self, i)
         return 0
 
-    cdef int tangent(self, int64_t first, Quiet quiet) except -1:
+    cdef int tangent(self, int64_t first, Quiet quiet, Needed needed) except -1:
         cdef int64_t i = first
         quiet.enter()
         while i < self.n:
@@ -245,7 +245,8 @@ cdef class NumericSweep(Sweep):
             if self.t.opcode[i] == OP_PUT:
                 self.at(self.t.a[i])
                 continue
-            (<Record>self.tape.records[self.t.a[i]]).tangent(self, i)
+            if needed is None or needed.slots[i]:
+                (<Record>self.tape.records[self.t.a[i]]).tangent(self, i)
             i += 1
         return 0
 

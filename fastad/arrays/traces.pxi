@@ -168,9 +168,13 @@ def tangent(Tape tape, list inputs, list tangents, list outputs):
     cdef int64_t first = last_input(inputs) + 1
     cdef NumericSweep sweep = NumericSweep(tape, max(stop_of(outputs), first))
     cdef Quiet quiet = Quiet()
+    cdef Needed needed = None
+    if len(tape.records) * SCALARS_EACH > sweep.n - first:
+        needed = Needed(tape, sweep.n)
+        needed.find(outputs, first)
     try:
         seed(sweep, inputs, tangents)
-        sweep.tangent(first, quiet)
+        sweep.tangent(first, quiet, needed)
     finally:
         quiet.leave()
     # Two results may be one array, or an input.
