@@ -302,7 +302,10 @@ cdef list jacobian_of_seeds(Replay replay, Py_ssize_t first_seed, bint columns):
         tables.append([np.empty((size, m) if columns else (m, size), dtype) for size, dtype in sizes])
     for first in range(0, total, sweep.s.count):
         sweep.seed(first)
+        sweep.ws.error = None
         if not sweep.sweep(first == 0):
+            if sweep.ws.error is not None:
+                raise sweep.ws.error
             return None
         for number, x in enumerate(sweep.code.outputs):
             values = sweep.values(x)
