@@ -655,3 +655,20 @@ def test_mutated_files_do_no_harm(name):
     refused, ran, _ = try_all(data, calls, MUTATIONS // len(CASES) + 1, 5)
     assert refused > MUTATIONS // len(CASES) // 2 and ran > 0
     assert time.perf_counter() - started < 60.0
+
+
+def test_zeros_of_both_signs_are_one_outcome_of_a_guard(tmp_path):
+    """What a loaded program takes another path for."""
+    program = fastad.record(lambda x: x * x * (2.0 if round(x) > 0 else 3.0))
+    program(-0.3), program(1.2)
+    program.save(tmp_path / "f")
+    loaded = fastad.load(tmp_path / "f")
+    for x in (0.3, 1.1, -0.2, 1.3, 0.1):
+        assert loaded.hvp((x,), (1.0,)) == program.hvp((x,), (1.0,)) == (4.0 if round(x) > 0 else 6.0)
+
+    vectors = fastad.record(lambda x: np.sum(np.sin(x)) * round(x[1]))
+    vectors(np.array([0.1, -0.3])), vectors(np.array([0.1, 1.2]))
+    vectors.save(tmp_path / "g")
+    loaded = fastad.load(tmp_path / "g")
+    for x in np.array([[0.1, 0.2], [0.3, 1.1], [0.1, -0.2], [0.2, 1.3], [0.4, 0.1]]):
+        np.testing.assert_array_equal(loaded.hvp((x,), (x,)), vectors.hvp((x,), (x,)))

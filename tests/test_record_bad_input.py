@@ -178,6 +178,42 @@ def test_exceptions_of_numpy_in_a_replay():
         close(F(2 * np.eye(2)), 1.0)
 
 
+def factor_or_square(a):
+    try:
+        return np.sum(np.linalg.cholesky(np.sin(a) + a.T * 0.1) ** 3) * np.sum(a)
+    except np.linalg.LinAlgError:
+        return np.sum(a * a)
+
+
+@pytest.mark.parametrize("first", [1.0, -1.0])
+def test_exceptions_of_numpy_that_the_function_catches(first):
+    """Whether there was one is a decision like any other."""
+    F = fastad.record(factor_or_square, first * np.eye(3))
+    rng = np.random.default_rng(0)
+    points = [sign * (np.eye(3) + 0.1 * rng.normal(size=(3, 3))) for sign in (1.0, -1.0, -1.0, 1.0, 1.0, -1.0)]
+    for a in points:
+        close(F(a), factor_or_square(a))
+        close(F.grad(a), fastad.grad(factor_or_square)(a))
+        close(F.hessian(a), fastad.hessian(factor_or_square)(a))
+        close(F.vjp(a)[1](2.0)[0], 2.0 * F.grad(a))
+    close(F.map(np.stack(points))[1], np.stack([fastad.grad(factor_or_square)(a) for a in points]))
+    assert F.stats["paths"] == 2 and F.stats["eager"] == []
+
+
+def test_a_matrix_that_is_tried_until_it_has_a_factor():
+    def f(a):
+        jitter = 0.0
+        while True:
+            try:
+                return np.sum(np.log(np.diag(np.linalg.cholesky(a + jitter * np.eye(3)))))
+            except np.linalg.LinAlgError:
+                jitter = 2.0 * jitter + 0.5
+    F = fastad.record(f)
+    for shift in (1.0, -1.0, -3.0, 2.0, -1.5, -3.0, 0.5, -1.0):
+        a = np.diag([1.0, 2.0, 3.0]) * 0.1 + shift * np.eye(3)
+        close(F.value_and_grad(a), fastad.value_and_grad(f)(a))
+
+
 def test_indices_out_of_bounds_in_a_replay():
     def f(v, t):
         return np.sum(v[(t * 1).astype(int)]) + v[np.argmax(t) + 2]

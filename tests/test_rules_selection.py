@@ -7,6 +7,7 @@ import probe
 import pytest
 from rule_checks import case, check, check_covered, load_all_rules, random_like
 
+import fastad
 from fastad.arrays.rules import interpolation, polynomials, selection, sorting, statistics
 from fastad.arrays.rules.registry import RULES
 from fastad.arrays.rules.tracked import TRACKED, TRACKED_GROUPS
@@ -323,6 +324,15 @@ def test_polymul_drops_leading_zeros():
     first, second = vjp(np.polymul, np.array([1.0, 10.0, 100.0]), np.array([0.0, 2.0, 3.0]), np.array([0.0, 0.0, 1.0, 5.0]))
     np.testing.assert_array_equal(first, [0.0, 51.0, 510.0])
     np.testing.assert_array_equal(second, [0.0, 0.0, 32.0, 320.0])
+
+
+def test_polymul_of_tangents_that_begin_with_zeros():
+    """NumPy would drop these; the tangent of the product has them."""
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([2.0, -1.0, 0.5, 4.0])
+    for at in range(3):
+        value, tangent = fastad.jvp(lambda a: np.polymul(a, b), (a,), (np.eye(3)[at],))
+        np.testing.assert_array_equal(tangent, np.convolve(np.eye(3)[at], b))
+    np.testing.assert_allclose(fastad.hessian(lambda a: np.sum(np.polymul(a, a)))(a), np.full((3, 3), 2.0))
 
 
 def test_angle_of_complex_numbers_is_refused():

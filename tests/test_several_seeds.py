@@ -29,7 +29,8 @@ def same_derivatives(f, *arguments, others=None, second=True):
     """Checks Jacobians in both modes and the Hessian of the sum of squares, at two sets of arguments; returns the program."""
     program = fastad.record(f)
     argnums = tuple(range(len(arguments)))
-    for xs in (arguments, others or tuple(1.1 * x for x in arguments)):
+    points = arguments, others or tuple(1.1 * x for x in arguments)
+    for xs in points:
         for mode in ("forward", "reverse"):
             found = program.jacobian(*xs, argnums=argnums, mode=mode)
             expected = fastad.jacobian(f, argnums=argnums, mode=mode)(*xs)
@@ -39,10 +40,12 @@ def same_derivatives(f, *arguments, others=None, second=True):
         def g(*xs):
             return sum(np.sum(leaf * leaf) for leaf in fastad_leaves(f(*xs)))
 
-        found = fastad.record(g).hessian(*arguments, argnums=argnums)
-        expected = fastad.hessian(g, argnums=argnums)(*arguments)
-        for one, other in zip(fastad_leaves(found), fastad_leaves(expected), strict=True):
-            close(one, other, 1e-10)
+        squares = fastad.record(g)
+        for xs in points:
+            found = squares.hessian(*xs, argnums=argnums)
+            expected = fastad.hessian(g, argnums=argnums)(*xs)
+            for one, other in zip(fastad_leaves(found), fastad_leaves(expected), strict=True):
+                close(one, other, 1e-10)
     return program
 
 
@@ -213,3 +216,23 @@ def test_python_in_a_derivative_sees_each_seed(at_once):
         return np.percentile(x, [20.0, 70.0]) * np.trace(np.outer(x, x))
 
     same_derivatives(f, np.array([0.5, -1.5, 2.5, 0.1]))
+
+
+def test_single_elements_at_places(at_once):
+    """The loop over seeds is the only one there, and the arrays that an element comes from or goes to are those of its seed."""
+    def f(x):
+        y = np.append(x[1:] ** 2, np.sin(x[0] * x[1]))
+        y[[0]] += x[[3]] * y[2]
+        return y, x[np.array([2])] ** 2 * x, np.insert(x, 1, x[0] * x[2])
+
+    same_derivatives(f, np.array([0.5, 1.5, -0.5, 2.0, 0.3]))
+
+
+def test_sums_that_chains_compute_at_later_instructions(at_once):
+    def f(x):
+        return np.exp(np.sort(x)[1]) * x
+
+    program = fastad.record(lambda x: np.sum(f(x)))
+    for x in np.random.default_rng(3).normal(size=(4, 5)):
+        close(program.hessian(x), fastad.hessian(lambda x: np.sum(f(x)))(x))
+    same_derivatives(f, *np.random.default_rng(4).normal(size=(1, 5)))

@@ -182,10 +182,26 @@ def _call_with_rule(function, rule, args, kwargs):
             elif name not in where.fixed:
                 kwargs = {**kwargs, name: _not_an_operand(function, name, value)}
     plain_args, plain_kwargs = active.plain_arguments(args, kwargs)
-    result = function(*plain_args, **plain_kwargs)
+    try:
+        result = function(*plain_args, **plain_kwargs)
+    except np.linalg.LinAlgError:
+        if scalar.recording():
+            # The user's function may catch it and go on: on other values it would not have.
+            active.leave(active.record_tracked(fails, (function, *args), kwargs, np.True_))
+        raise
     if not found:
         return result
     return active.record_call(rule, args, kwargs, where.places(args, kwargs), result, where.keeps_result)
+
+
+def fails(function, *args, **kwargs):
+    """True where a function says that there is no result for these values, as on the tape; elsewhere its result, which has another shape
+    or type, as replays note.
+    """
+    try:
+        return function(*args, **kwargs)
+    except np.linalg.LinAlgError:
+        return np.True_
 
 
 def _as_operand(function, where, name, value):

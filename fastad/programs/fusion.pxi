@@ -51,7 +51,9 @@ cdef class Fusion:
                 if code.counts[code.c.a[i]] < 0 and type(code.tape.records[code.c.a[i]]) not in NEVER_FORK:
                     self.last_guard = max(self.last_guard, i)
                 for k in range(code.counts[code.c.a[i]]):
-                    if code.kernels[code.c.a[i]][k].is_guard:
+                    # The user's function may catch that a matrix has no inverse; what is behind a path has no other ways.
+                    if code.kernels[code.c.a[i]][k].is_guard or (code.kernels[code.c.a[i]][k].checked == run_general
+                                                                 and (not code.start or i < code.place(code.start))):
                         self.last_guard = max(self.last_guard, i)
         return 0
 

@@ -77,7 +77,7 @@ cdef class Lowering:
             return 0
         kernel = self.add()
         kernel.loop = loop
-        return self.nest(kernel, operands, shape)
+        return self.nest(kernel, operands, shape, True)
 
     cdef Ref converted(self, Ref ref, dtype):
         """A Ref in another type; None if there is no loop that converts."""
@@ -87,9 +87,10 @@ cdef class Lowering:
         other = self.between(ref.shape, dtype)
         return other if self.copy(ref, other) else None
 
-    cdef int nest(self, Kernel* kernel, list operands, tuple shape) except -1:
+    cdef int nest(self, Kernel* kernel, list operands, tuple shape, bint whole=False) except -1:
         """Puts operands, Refs broadcast to a shape, into a kernel; dimensions that are one in memory are merged, and a loop over seeds
-        goes around them where operands depend on those. 0 if they are too many.
+        goes around them where operands depend on those. 0 if they are too many. A kernel that takes `whole` arrays, of which the loop
+        over the shape is told only the start, never has the seeds in that loop.
         """
         cdef list lengths = [], steps = []
         cdef int k, d
@@ -110,8 +111,9 @@ cdef class Lowering:
             else:
                 lengths.append(length)
                 steps.append(step)
-        if not lengths:
-            lengths, steps = [1], [[0] * len(operands)]
+        if not lengths or (whole and kernel.seeded and math.prod(shape) == self.spread.count):
+            lengths.append(1)
+            steps.append([0] * len(operands))
         if len(lengths) > OUTER + 1:
             return 0
         kernel.count, kernel.outer = <int>len(operands), <int>len(lengths) - 1

@@ -143,7 +143,7 @@ cdef int lower_selection(Lowering to, Ref x, key, Ref out, bint add) except -1:
     for length in row:
         size *= length
     kernel = to.add()
-    if not to.nest(kernel, [x.like((), (), 0), *indices, out.like(shape, out.strides[:len(shape)], 0)], shape):
+    if not to.nest(kernel, [x.like((), (), 0), *indices, out.like(shape, out.strides[:len(shape)], 0)], shape, True):
         return 0
     kernel.lengths[1] = x.shape[0]
     kernel.data = &row_numbers[0] if x.type_number == cnp.NPY_FLOAT else NULL

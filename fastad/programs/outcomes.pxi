@@ -10,8 +10,13 @@ cdef object outcome_of(Workspace ws, int64_t i):
             return ws.value(record.x).tobytes()
         return ws.found
     if op == OP_GUARD_VALUE:
-        return rounded(ws.v[ws.code.place(t.a[i])], t.b[i]).hex()
+        return number_key(rounded(ws.v[ws.code.place(t.a[i])], t.b[i]))
     return not t.v[i]
+
+
+cdef object number_key(double number):
+    """A number as a key: zeros of both signs are one, as guards compare them."""
+    return float.hex(number if number != 0.0 else 0.0)
 
 
 cdef object shapes_found(result):
@@ -42,7 +47,7 @@ def outcome_recorded(Code code, int64_t i):
         if type(record) is Guard:
             return record.expected.tobytes()
         return shapes_recorded(code.tape, outs_of(record))
-    return t.v[i].hex() if op == OP_GUARD_VALUE else bool(t.v[i])
+    return number_key(t.v[i]) if op == OP_GUARD_VALUE else bool(t.v[i])
 
 
 def first_difference(Code one, Code other):

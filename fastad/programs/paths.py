@@ -93,6 +93,8 @@ class Paths:
                 return code, replay
             at = replay.at
             if self.f is None:
+                if replay.error is not None:
+                    raise replay.error
                 self.without_source(code, kind, differentiated, at, attempts)
                 attempts += 1
                 continue

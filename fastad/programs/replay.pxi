@@ -48,6 +48,11 @@ cdef class Replay:
         self.outcome = outcome_of(self.ws, self.at)
         return False
 
+    @property
+    def error(self):
+        """The exception with which the instruction it stopped at has no result; None for a guard."""
+        return self.ws.error
+
     def switch(self, Code code):
         """Goes over to another path that is the same up to the instruction it stopped at."""
         self.ws.enter(code, self.at)

@@ -115,6 +115,22 @@ cdef void share_slot(const Lanewise* s, int64_t i) noexcept nogil:
             s.v[l * s.lane + i] = s.v[i]
 
 
+cdef void share_results(const Lanewise* s, const Kernel* kernel) noexcept nogil:
+    """Does so for the slots of a kernel. A chain may stand at a later instruction than those whose sums it computes."""
+    cdef const Step* step
+    cdef int j, k
+    if kernel.chain == NULL:
+        for k in range(kernel.count):
+            if kernel.places[k].kind == SCALAR:
+                share_slot(s, kernel.places[k].number)
+        return
+    for j in range(kernel.chain.count):
+        step = &kernel.chain.steps[j]
+        for k in range(step.count):
+            if step.arguments[k].place.kind == SCALAR:
+                share_slot(s, step.arguments[k].place.number)
+
+
 cdef Stop sweep_seeds(const CodeView* code, const Lanewise* s, Position* at, int64_t end, bint first) noexcept nogil:
     """As `run`, for all seeds; what depends on none runs if it is the `first` sweep behind a path."""
     cdef const Window* w
@@ -143,8 +159,8 @@ cdef Stop sweep_seeds(const CodeView* code, const Lanewise* s, Position* at, int
                     kernel = &code.kernels[record][k]
                     if (first or kernel.seeded) and not run_kernel(kernel, s.v, s.data):
                         return FAILED if kernel.is_guard else ASKS_PYTHON
-                if first:
-                    share_slot(s, at.i)
+                    if first:
+                        share_results(s, kernel)
             at.i += 1
         at.window += 1
 
@@ -286,7 +302,10 @@ cdef list jacobian_of_seeds(Replay replay, Py_ssize_t first_seed, bint columns):
         tables.append([np.empty((size, m) if columns else (m, size), dtype) for size, dtype in sizes])
     for first in range(0, total, sweep.s.count):
         sweep.seed(first)
+        sweep.ws.error = None
         if not sweep.sweep(first == 0):
+            if sweep.ws.error is not None:
+                raise sweep.ws.error
             return None
         for number, x in enumerate(sweep.code.outputs):
             values = sweep.values(x)

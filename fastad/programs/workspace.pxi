@@ -21,6 +21,7 @@ cdef class Workspace:
     cdef bint complete         # every value is at its place, not only those that are wanted
     cdef int64_t at            # the instruction of the tape where a guard did not hold
     cdef object found          # shapes and types of the result that stopped a replay
+    cdef object error          # what it raised, if it did
     cdef dict lent             # by storage: the caller's array that it is in this replay
     cdef dict given            # by storage: the array that leaves as a result
     cdef dict views            # by operand: arrays for instructions that call Python
@@ -168,9 +169,16 @@ cdef class Workspace:
         return 1
 
     cdef int call_python(self, int64_t i) except -1:
-        """The array instruction at place i; 0 if it is a guard that does not hold."""
+        """The array instruction at place i; 0 if it is a guard that does not hold, or says that it has no result: the user's function,
+        run again, may catch that.
+        """
         record = self.code.tape.records[self.code.c.a[i]]
-        cdef object result = (<Record>record).compute(self.value)
+        cdef object result
+        try:
+            result = (<Record>record).compute(self.value)
+        except np.linalg.LinAlgError as error:
+            self.error, self.found = error.with_traceback(None), shapes_found(np.True_)     # what `fails` is recorded with
+            return 0
         if type(record) is Guard:
             return 1 if result else 0
         if type(record) is Assign or type(record) is AddAt:
@@ -184,6 +192,7 @@ cdef class Workspace:
         """Goes on to a place; 0 if a guard does not hold, and then `self.at` is its instruction."""
         cdef CodeView view = self.code.view()
         cdef Stop stop
+        self.error = None
         if self.schedule is not None:
             return run_schedule(self, at)
         if not self.complete:

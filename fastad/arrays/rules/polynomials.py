@@ -44,7 +44,8 @@ def _polysub(w, result, a1, a2):
     return lambda: _aligned(w, a1), lambda: _aligned(-w, a2)
 
 
-@rule(np.polymul, "a1", "a2", structure="dense", linear="each")
+# Not declared linear: a tangent that begins with zeros would lose them, and with them its places in the result.
+@rule(np.polymul, "a1", "a2", structure="dense")
 def _polymul(w, result, a1, a2):
     def onto(a, other):
         # NumPy drops leading zeros of both factors, so these have no part in the product's coefficients.
