@@ -184,3 +184,30 @@ def test_threads():
     for thread in threads:
         thread.join()
     assert not wrong and memory.held() <= LIMIT
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("view", [
+    lambda x: np.broadcast_to(x, (2, 4)), lambda x: np.broadcast_arrays(x, np.zeros((2, 4)))[0],
+    lambda x: np.lib.stride_tricks.sliding_window_view(x, 2), lambda x: np.meshgrid(x, x, copy=False)[0],
+], ids=["broadcast_to", "broadcast_arrays", "sliding_window_view", "meshgrid"])
+def test_views_whose_elements_overlap_do_not_outlive_a_write(view, recorded):
+    def f(x):
+        x = x * 1.0
+        seen = view(x)
+        x[0] = 7.0 * x[1]
+        return np.sum(seen)
+
+    def before(x):
+        x = x * 1.0
+        total = np.sum(view(x) ** 2)
+        x[0] = 7.0 * x[1]
+        return total * np.sum(x)
+
+    x = np.array([1.0, 2.0, 3.0, 4.0])
+    way = (lambda g: fastad.record(g).grad) if recorded else fastad.grad
+    with pytest.raises(fastad.TraceError, match="made a copy"):
+        way(f)(x)
+    step = 1e-6
+    near = [(before(x + step * e) - before(x - step * e)) / (2.0 * step) for e in np.eye(4)]
+    np.testing.assert_allclose(way(before)(x), near, rtol=1e-6)

@@ -399,8 +399,7 @@ def record_call(rule, args, dict kwargs, operands, result, bint keep_results):
     if keep_results:
         instruction.results = results
     append_record(t, instruction, 0.0)
-    if views:
-        lend_all(active, result, sources)
+    lend_all(active, result, sources)
     return with_scalars(t, active, result)
 
 
@@ -432,12 +431,15 @@ def holds_active(value):
 
 
 cdef int lend_all(active, result, list sources) except -1:
-    """Notes that copies in a nesting stand for views of the sources."""
+    """Notes which copies in a nesting stand for views of the sources: of elements that are placed by values, or that overlap."""
     if isinstance(result, (list, tuple)):
         for copy, view in zip(active, result):
             lend_all(copy, view, sources)
-    elif PyArray_SIZE(<ndarray>result):
-        lend(base_of(<ndarray>result, sources), active)
+    elif type(active) is ActiveArray and type(result) is ndarray:
+        for x in sources:
+            if looks_into(<ndarray>result, <ActiveArray>x):
+                lend(x, active)
+                break
     return 0
 
 
@@ -446,14 +448,17 @@ cdef ndarray keep_result(ActiveArray x):
     return x.array
 
 
-cdef bint is_view(ndarray array, ActiveArray x) noexcept:
-    """Whether an array looks at the storage of x, every element at one place of its own."""
+cdef bint looks_into(ndarray array, ActiveArray x) noexcept:
+    """Whether an array looks at the storage of x."""
     cdef char* start = <char*>PyArray_DATA(x.looks_at)
     cdef char* at = <char*>PyArray_DATA(array)
-    if not start <= at < start + max(<Py_ssize_t>1, <Py_ssize_t>PyArray_NBYTES(x.looks_at)) or PyArray_SIZE(array) == 0 \
-            or <object>PyArray_DESCR(array) != <object>PyArray_DESCR(x.looks_at):
-        return False
-    return not overlaps_itself(array)
+    return start <= at < start + max(<Py_ssize_t>1, <Py_ssize_t>PyArray_NBYTES(x.looks_at)) and PyArray_SIZE(array) > 0 \
+        and <object>PyArray_DESCR(array) == <object>PyArray_DESCR(x.looks_at)
+
+
+cdef bint is_view(ndarray array, ActiveArray x) noexcept:
+    """Whether an array looks at the storage of x, every element at one place of its own."""
+    return looks_into(array, x) and not overlaps_itself(array)
 
 
 cdef bint overlaps_itself(ndarray array) noexcept:

@@ -249,12 +249,12 @@ def leave(x):
 
 
 cdef int check_lent(ActiveArray x) except -1:
-    """TraceError where NumPy would write through a view of which a tape for replay has a copy."""
+    """TraceError where NumPy would write through a view of which the tape has a copy."""
     cdef list lent = x.storage.lent
     if x.lent or (lent is not None and any([reference_count(y) > 2 for y in lent])):
         place, code = user_line()
-        raise TraceError(f"{code} at {place} writes to an array of which x[i] with a recorded index i is a copy; "
-                         "use one index, x[i, j] = value")
+        raise TraceError(f"{code} at {place} writes to an array, or to a view of it, of which fastad has made a copy (of x[i] with a recorded "
+                         "index i, of np.broadcast_to, of windows); write x[i, j] = value with one index, or copy x before it is written")
     x.storage.lent = None
     return 0
 
