@@ -399,7 +399,9 @@ def record_call(rule, args, dict kwargs, operands, result, bint keep_results):
     if keep_results:
         instruction.results = results
     append_record(t, instruction, 0.0)
-    lend_all(active, result, sources)
+    # A rule writes adjoints that are its own.
+    if views or not t.sweeping:
+        lend_all(active, result, sources)
     return with_scalars(t, active, result)
 
 

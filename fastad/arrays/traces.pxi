@@ -229,12 +229,15 @@ cdef int seed_recorded(RecordingSweep sweep, list actives, list numbers) except 
 def record_tangent(Tape tape, list inputs, list tangents, list outputs):
     """As fastad.core.sweeps.record_tangent, where actives may be Operands and numbers arrays."""
     cdef RecordingSweep sweep = recording(tape, inputs, outputs)
+    cdef CTape* target = tape_in_progress()
+    target.sweeping += 1
     try:
         with np.errstate(all="ignore"):
             seed_recorded(sweep, inputs, tangents)
             sweep.recorder.tangent_sweep()
         return recorded(sweep, outputs)
     finally:
+        target.sweeping -= 1
         # The two refer to each other.
         sweep.recorder.sweep = None
 
@@ -242,12 +245,15 @@ def record_tangent(Tape tape, list inputs, list tangents, list outputs):
 def record_reverse(Tape tape, list inputs, list outputs, list adjoints):
     """As fastad.core.sweeps.record_reverse, where actives may be Operands and numbers arrays."""
     cdef RecordingSweep sweep = recording(tape, inputs, outputs)
+    cdef CTape* target = tape_in_progress()
+    target.sweeping += 1
     try:
         with np.errstate(all="ignore"):
             seed_recorded(sweep, outputs, adjoints)
             sweep.recorder.reverse_sweep()
         return recorded(sweep, inputs)
     finally:
+        target.sweeping -= 1
         # The two refer to each other.
         sweep.recorder.sweep = None
 

@@ -79,6 +79,7 @@ cdef struct CTape:
     uint64_t epoch        # the trace that is being recorded; 0 on no trace's tape
     uint32_t stamp        # counts the traces this tape has held, from 1
     bint recording        # for replay: decisions are written as guards
+    int sweeping          # sweeps under way whose instructions are appended
     int64_t* places       # where the user's code wrote each instruction, as `note_place` packs it; NULL if that is not noted
     Constant* constants   # recent constants by the hash of their bits
     Constant* literals    # the same by the address of the float object
