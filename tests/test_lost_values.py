@@ -276,6 +276,15 @@ def test_what_has_no_derivative_may_leave(recorded):
         np.testing.assert_allclose(gradient, x + np.array([0.0, np.sum(x), 0.0]))
 
 
+@pytest.mark.parametrize("x", [np.array(2.0), np.array(2.0, np.float32), np.float32(2.0), np.array([2.0])])
+def test_stop_gradient_of_arrays_without_dimensions(x):
+    def f(x):
+        return np.sum(x * x * fastad.stop_gradient(x))
+
+    np.testing.assert_allclose(fastad.grad(f)(x), 8.0)
+    np.testing.assert_allclose(fastad.record(f).grad(x), 8.0)
+
+
 @pytest.mark.parametrize("recorded", [False, True])
 @pytest.mark.parametrize("write", STOPPED_WRITES.values(), ids=STOPPED_WRITES)
 def test_what_is_written_there_may_not_leave(write, recorded):

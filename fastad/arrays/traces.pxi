@@ -94,15 +94,17 @@ def snapshot(x):
 def stop_gradient(x):
     """x with derivative zero."""
     cdef CTape* t
-    cdef ActiveArray stopped
+    cdef Storage storage
     if type(x) is not ActiveArray:
         return _stop_scalar(x)
     t = tape_in_progress()
     if is_tracked(x):
         return x
     stopped = elementwise(OP_STOP_GRADIENT, np.positive, x, None, 1) if t.recording else fresh(t, plain_value(t, x).copy())
-    # A write copies what is saved, and gives it another number.
-    stopped.storage.saved, stopped.storage.stopped = True, stopped.storage.number + 1
+    if type(stopped) is ActiveArray:       # without dimensions it is a scalar
+        # A write copies what is saved, and gives it another number.
+        storage = (<ActiveArray>stopped).storage
+        storage.saved, storage.stopped = True, storage.number + 1
     return stopped
 
 
