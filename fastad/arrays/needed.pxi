@@ -42,9 +42,7 @@ cdef class Needed(Sweep):
             op = self.t.opcode[i]
             if op == OP_ARRAY:
                 record = self.tape.records[self.t.a[i]]
-                slots[i] = slots[i] or self.gives(record.outs if type(record) is Call or type(record) is ProgramCall
-                                                  else (<Assign>record).target.number if type(record) is Assign
-                                                  else (<AddAt>record).target.number if type(record) is AddAt else (<Record>record).out)
+                slots[i] = slots[i] or self.gives(record.outs if type(record) is Call or type(record) is ProgramCall else (<Record>record).out)
                 if slots[i]:
                     record.depends(self)
             elif op == OP_PUT:

@@ -261,7 +261,9 @@ cdef class ActiveArray:
 
     def _as_number(self):
         """It as an active scalar, for fastad.math, if it has no dimensions."""
-        return self if self.layout[0] or is_tracked(self) else (self if PyArray_TYPE(self.array) == NPY_DOUBLE else self.astype(float))[()]
+        if self.layout[0] or is_tracked(self):
+            return self
+        return self[()] if PyArray_TYPE(self.array) == NPY_DOUBLE else self.astype(float)[()]
 
     def __hash__(self):
         raise TypeError("unhashable type: 'ActiveArray'")
