@@ -28,10 +28,10 @@ cdef list merged_axes(tuple shape, first, second, axes):
 
 
 cdef int lower_ties(Lowering to, Loop loop, Loop by_rows, Ref first, Ref extreme, Ref a, tuple axes, Ref out, bint large) except -1:
-    """Adds a kernel that goes through `a`, and `first` if that is as large, along the reduced axes."""
+    """Adds a kernel that goes through `a`, and through `first` if it is as `large`, along the reduced axes: `by_rows` along the last one."""
     cdef Kernel* kernel
     cdef int d
-    if axes == (len(a.shape) - 1,) and len(axes) > 0:
+    if axes == (len(a.shape) - 1,):
         return to.rows(by_rows, [first, extreme, a, out], 5 if large else 4, a.shape)
     cdef tuple kept = tuple([1 if k in axes else n for k, n in enumerate(a.shape)])
     reduced = merged_axes(a.shape, first.strides if large else (0,) * len(a.shape), a.strides, sorted(axes))
