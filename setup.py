@@ -1,7 +1,7 @@
 """Builds the compiled core: writes the kernels from the op table, then cythonizes.
 
 FASTAD_DEBUG=1 builds with bounds checks on slots and operands (a failed one aborts with file and line) and -O0;
-FASTAD_SANITIZE=address,undefined adds those sanitizers (run Python with the sanitizer's library preloaded).
+FASTAD_SANITIZE=address,undefined adds those sanitizers, at -O1 (run Python with the sanitizer's library preloaded).
 """
 
 import importlib.util
@@ -72,7 +72,7 @@ def compiler_options():
         return (["/Od", "/DFASTAD_DEBUG"], ["/DEBUG"]) if DEBUG else (["/O2", "/fp:precise"], [])
     # One rounding per operation, so that replay and eager runs agree; no -ffast-math: it would change the process's arithmetic.
     compile_args = ["-ffp-contract=off", "-fno-math-errno"]
-    compile_args += ["-O0", "-g", "-DFASTAD_DEBUG"] if DEBUG else ["-O3", "-g0"]
+    compile_args += ["-O0", "-g", "-DFASTAD_DEBUG"] if DEBUG else ["-O1", "-g1"] if SANITIZE else ["-O3", "-g0"]
     sanitizers = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"] if SANITIZE else []
     return compile_args + sanitizers, sanitizers
 

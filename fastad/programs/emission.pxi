@@ -15,17 +15,42 @@ cdef class Emission:
         self.moves, self.loads = [], []
 
     cdef int store(self) except -1:
-        """Decides where results that memory needs are put: by the member that computes them, or by a copy at the end."""
+        """Decides where results that memory needs are put: by the member that computes them, or by a copy at the end. What is read of
+        memory that a result goes to must have been read before: `overwrite` sees which of these need no copy.
+        """
         cdef Element element
         for number, (element, offset) in self.growing.written.items():
             if not self.fusion.is_needed(number):
                 continue
             if element.member is not None and not element.stored and number not in self.growing.loaded:
-                element.stored = True
-                element.at.kind = IN_MEMORY
-                element.at.place.kind, element.at.place.number, element.at.place.offset = ARRAY, number, offset
+                put_in_memory(element, number, offset)
             else:
                 self.moves.append((element, number, offset))
+        return 0
+
+    cdef int overwrite(self, list members) except -1:
+        """Lets members write over an operand that they, or members before them, were the last to read."""
+        cdef Member member
+        cdef Element element
+        cdef int64_t at
+        cdef dict last = {}        # by an element's id: the last member that reads it
+        cdef dict made = {}        # and the member that computes it
+        cdef list moves = []
+        for at, member in enumerate(members):
+            last.update([(id(element), at) for element in member.sources])
+            for element in (member.result, member.second):
+                if element is not None:
+                    # A sine is there before the cosine is computed.
+                    made[id(element)] = at if member.second is None else at - 1
+        moved = {id(element) for element, _, _ in self.moves}
+        for element, number, offset in self.moves:
+            operands = self.growing.loaded[number].values() if number in self.growing.loaded else ()
+            if element.stored or id(element) not in made or any(
+                    [id(x) in moved or last.get(id(x), -1) > made[id(element)] for x in operands]):
+                moves.append((element, number, offset))
+            else:
+                put_in_memory(element, number, offset)
+        self.moves = moves
         return 0
 
     cdef list wanted(self):
@@ -55,9 +80,12 @@ cdef class Emission:
         cdef int64_t slots, count, unit, at
         self.store()
         members = self.wanted()
+        if passes["in place"]:
+            self.overwrite(members)
+        moved = {id(element) for element, _, _ in self.moves}
         for member in members:
-            self.note_loads(member.sources)
-        self.note_loads([move[0] for move in self.moves])
+            self.note_loads(member.sources, moved)
+        self.note_loads([move[0] for move in self.moves], moved)
         followed = self.follow(members)
         self.order = [element for element in self.loads if element.behind is None]
         for member in members:
@@ -125,12 +153,12 @@ cdef class Emission:
                     counts[id(element)] = counts.get(id(element), 0) + 1
         return sum([count > 1 for count in counts.values()])
 
-    cdef int note_loads(self, list elements) except -1:
-        """Operands that must be read into the tile: those of other strides, and those whose memory the chain writes."""
+    cdef int note_loads(self, list elements, set moved) except -1:
+        """Operands that must be read into the tile: those of other strides, and those that are moved and whose memory the chain writes."""
         cdef Element element
         for element in elements:
             if element.member is None and not element.loaded and (element.is_nest or (
-                    element.at.place.kind == ARRAY and element.at.kind == IN_MEMORY and element.at.place.number in self.growing.written)):
+                    id(element) in moved and element.at.kind == IN_MEMORY and element.at.place.number in self.growing.written)):
                 element.loaded = True
                 self.loads.append(element)
         return 0
@@ -235,6 +263,12 @@ cdef class Emission:
         step.arguments[1].place.kind, step.arguments[1].place.number, step.arguments[1].place.offset = ARRAY, number, offset
         step.strides[1] = element.at.size
         return 0
+
+
+cdef void put_in_memory(Element element, int32_t number, int64_t offset) noexcept:
+    element.stored = True
+    element.at.kind = IN_MEMORY
+    element.at.place.kind, element.at.place.number, element.at.place.offset = ARRAY, number, offset
 
 
 cdef int64_t inner_length(Element element) noexcept:

@@ -12,6 +12,7 @@ cdef class Lives:
     cdef int64_t* last
     cdef int32_t* order
     cdef int64_t count
+    cdef dict successors       # by storage that is a result: the operands in whose memory it may be
 
     def __cinit__(self, Py_ssize_t storages):
         cdef Py_ssize_t k
@@ -21,6 +22,7 @@ cdef class Lives:
             raise MemoryError("no memory for a program")
         for k in range(storages):
             self.first[k] = -2
+        self.successors = {}
 
     def __dealloc__(self):
         free(self.first)
@@ -42,19 +44,67 @@ cdef class Lives:
             self.order[k] = number
         return 0
 
-    cdef void touch_chain(self, const Chain* chain, int64_t at) noexcept:
+    cdef int touch_chain(self, const Chain* chain, int64_t at) except -1:
         cdef int j, k
         for j in range(chain.count):
             for k in range(chain.steps[j].count):
                 if chain.steps[j].arguments[k].kind != IN_TILE and chain.steps[j].arguments[k].place.kind == ARRAY:
                     self.touch(chain.steps[j].arguments[k].place.number, at)
         self.touch(chain.buffer, at)
+        if passes["in place"]:
+            self.successors.update(successors_in(chain))
+        return 0
 
-    cdef void touch_kernel(self, const Kernel* kernel, int64_t at) noexcept:
+    cdef int touch_kernel(self, const Kernel* kernel, int64_t at) except -1:
         cdef int k
         for k in range(kernel.count):
             if kernel.places[k].kind == ARRAY:
                 self.touch(kernel.places[k].number, at)
+        if passes["in place"] and kernel.elementwise and kernel.checked == NULL and not kernel.two_results:
+            self.successors.update(successors_of(kernel))
+        return 0
+
+
+cdef dict successors_in(const Chain* chain):
+    """By result of a chain: the operands in whose memory it may be if nothing reads them later.
+
+    Both are gone through element by element, and the steps that read the operand stand before those that write the result: what is
+    overwritten of a tile was read.
+    """
+    cdef const Argument* argument
+    cdef int j, k, size
+    cdef dict reads = {}       # by storage: the last step that reads it, and the size of its elements, 0 where it is read otherwise
+    cdef dict writes = {}      # by storage: the first step that writes it, likewise
+    for j in range(chain.count):
+        for k in range(chain.steps[j].count):
+            argument = &chain.steps[j].arguments[k]
+            if argument.kind == IN_TILE or argument.place.kind != ARRAY:
+                continue
+            size = argument.size if argument.kind == IN_MEMORY and argument.place.offset == 0 else 0
+            number = argument.place.number
+            if k >= chain.steps[j].count - chain.steps[j].results:
+                writes.setdefault(number, (j, size))
+            else:
+                known = reads.get(number, (j, size))[1]
+                reads[number] = j, size if size == known and chain.steps[j].loop != NULL else 0
+    for k in range(chain.follows):
+        reads[chain.followed[k].place.number] = chain.count, 0
+    return {result: [operand for operand, (last, of_operand) in reads.items() if last < first and of_operand == size and operand not in writes]
+            for result, (first, size) in writes.items() if size}
+
+
+cdef dict successors_of(const Kernel* kernel):
+    """The same for an elementwise kernel."""
+    cdef int k, last = kernel.count - 1
+    cdef dict forms = {}
+    for k in range(kernel.count):
+        if kernel.places[k].kind == ARRAY:
+            in_memory = flat_form(kernel, k) == IN_MEMORY and kernel.places[k].offset == 0 and kernel.sizes[k] == kernel.sizes[last]
+            forms[kernel.places[k].number] = in_memory and forms.get(kernel.places[k].number, True)
+    result = kernel.places[last].number
+    if kernel.places[last].kind != ARRAY or not forms.pop(result):
+        return {}
+    return {result: [operand for operand, in_memory in forms.items() if in_memory]}
 
 
 cdef Lives lives_of(Code code, Fusion fusion):
@@ -179,7 +229,7 @@ cdef int give_results(Code code, Fusion fusion) except -1:
 cdef int share_memory(Code code, Lives lives, list storages, set apart) except -1:
     """Gives storages, but those apart, their places in memory, one that is free behind another of the same size if there is one."""
     cdef int64_t k, at, time = -1, latest = -1
-    cdef int32_t number, other
+    cdef int32_t number, other, before
     cdef Py_ssize_t kind
     cdef dict kinds = {}                # by size: its number
     cdef list spare = []                # by that: the first of the storages whose memory is free, -1 if there is none
@@ -187,6 +237,7 @@ cdef int share_memory(Code code, Lives lives, list storages, set apart) except -
     cdef int32_t* following
     cdef int32_t* kind_of_storage
     cdef bint share = passes["memory"]
+    cdef bytearray overwritten = bytearray(len(storages))
     for k in range(lives.count):
         latest = max(latest, lives.last[lives.order[k]])
     # Storages by the time of their end, and then by their size, are lists: the first of each, and what follows a storage.
@@ -197,6 +248,8 @@ cdef int share_memory(Code code, Lives lives, list storages, set apart) except -
             raise MemoryError("no memory for a program")
         for k in range(latest + 2):
             ending[k] = -1
+        for k in range(<int64_t>len(storages)):
+            kind_of_storage[k] = -1
         for k in range(lives.count):
             number = lives.order[k]
             while time < lives.first[number]:
@@ -204,8 +257,9 @@ cdef int share_memory(Code code, Lives lives, list storages, set apart) except -
                 other = ending[time + 1]
                 while other >= 0:
                     at, kind = following[other], kind_of_storage[other]
-                    following[other] = spare[kind]
-                    spare[kind] = other
+                    if not overwritten[other]:
+                        following[other] = spare[kind]
+                        spare[kind] = other
                     other = <int32_t>at
                 time += 1
             if code.offsets[number] < 0 or number in apart:
@@ -217,7 +271,11 @@ cdef int share_memory(Code code, Lives lives, list storages, set apart) except -
                 spare.append(-1)
             kind = found
             other = spare[kind]
-            if other >= 0 and share:
+            before = predecessor(lives, number, kind, kind_of_storage, overwritten)
+            if before >= 0 and share:
+                code.offsets[number] = code.offsets[before]
+                overwritten[before] = True
+            elif other >= 0 and share:
                 code.offsets[number] = code.offsets[other]
                 spare[kind] = following[other]
             else:
@@ -229,6 +287,15 @@ cdef int share_memory(Code code, Lives lives, list storages, set apart) except -
         free(following)
         free(kind_of_storage)
     return 0
+
+
+cdef int32_t predecessor(Lives lives, int32_t number, Py_ssize_t kind, const int32_t* kind_of_storage, bytearray overwritten) except -2:
+    """The operand in whose memory the result of a chain is, of the same size and read there for the last time; -1 if there is none."""
+    cdef int32_t other
+    for other in lives.successors.get(number, ()):
+        if lives.last[other] == lives.first[number] and kind_of_storage[other] == kind and not overwritten[other]:
+            return other
+    return -1
 
 
 cdef int64_t bytes_for(Code code, Py_ssize_t number, layout) except -1:

@@ -76,6 +76,8 @@ cdef int lower_ufunc(Lowering to, ufunc, operands, Ref out) except -1:
 
 cdef int lower_elementwise(Lowering to, record, int64_t slot) except -1:
     cdef Ref out = whole_ref(to.tape, record.out, slot)
+    if record.ufunc is np.positive:
+        return lower_copy(to, record.x, out)
     refs = refs_of(to, [record.x] if record.arity == 1 else [record.x, record.y], np.dtype(dtype_of(out)))
     if refs is None:
         return 0

@@ -1,7 +1,7 @@
 /* The kernels of narrow_products.h, compiled once per instruction set with FASTAD_LEVEL naming it.
  *
  * BLAS copies both factors into an order of its own, which takes longer than the arithmetic where rows are short. Here a tile of the
- * product, four rows by up to three vectors, stays in registers while the inner axis is gone along:
+ * product, four rows by a few vectors, stays in registers while the inner axis is gone along:
  *
  *     for l:  y[l, tile]  ──▶  v[i, tile] += x[i, l] * y[l, tile]     for four i
  *
@@ -22,50 +22,53 @@
 #define FEW 64                /* so many at a time */
 
 /* Where vector j of a tile is, in bytes from the first. */
-#define PLACE(j, vectors, last) ((j) < (vectors) - 1 ? (j) * FASTAD_NARROW_BYTES : (last))
+#define PLACE(j, bytes, vectors, last) ((j) < (vectors) - 1 ? (j) * bytes : (last))
 
-#define TILE(real, rows, vectors) \
-static void tile_of_##real##_##rows##_##vectors(const char *x, intptr_t x_row, intptr_t x_column, const char *y, intptr_t y_row, \
-                                                char *v, intptr_t v_row, intptr_t inner, intptr_t last, int add) { \
-    Vector_##real sums[rows][vectors]; \
+#define TILE(real, bytes, rows, vectors) \
+static void tile_of_##real##_##bytes##_##rows##_##vectors(const char *x, intptr_t x_row, intptr_t x_column, const char *y, intptr_t y_row, \
+                                                          char *v, intptr_t v_row, intptr_t inner, intptr_t last, int add) { \
+    Vector_##real##_##bytes sums[rows][vectors]; \
     intptr_t l; \
     int i, j; \
-    for (i = 0; i < rows; i++) for (j = 0; j < vectors; j++) sums[i][j] = (Vector_##real){0}; \
+    for (i = 0; i < rows; i++) for (j = 0; j < vectors; j++) sums[i][j] = (Vector_##real##_##bytes){0}; \
     if (add) \
         for (i = 0; i < rows; i++) for (j = 0; j < vectors; j++) \
-            sums[i][j] = *(const Anywhere_##real *)(v + i * v_row + PLACE(j, vectors, last)); \
+            sums[i][j] = *(const Anywhere_##real##_##bytes *)(v + i * v_row + PLACE(j, bytes, vectors, last)); \
     for (l = 0; l < inner; l++) { \
         for (i = 0; i < rows; i++) { \
             const real factor = *(const real *)(x + i * x_row + l * x_column); \
             for (j = 0; j < vectors; j++) \
-                sums[i][j] += factor * *(const Anywhere_##real *)(y + l * y_row + PLACE(j, vectors, last)); \
+                sums[i][j] += factor * *(const Anywhere_##real##_##bytes *)(y + l * y_row + PLACE(j, bytes, vectors, last)); \
         } \
     } \
     for (i = 0; i < rows; i++) for (j = 0; j < vectors; j++) \
-        *(Anywhere_##real *)(v + i * v_row + PLACE(j, vectors, last)) = sums[i][j]; \
+        *(Anywhere_##real##_##bytes *)(v + i * v_row + PLACE(j, bytes, vectors, last)) = sums[i][j]; \
 }
-#define TILES(real, rows) TILE(real, rows, 1) TILE(real, rows, 2) TILE(real, rows, 3)
-#define TILES_OF(real, rows) {tile_of_##real##_##rows##_1, tile_of_##real##_##rows##_2, tile_of_##real##_##rows##_3}
+#define TILES(real, bytes, rows) TILE(real, bytes, rows, 1) TILE(real, bytes, rows, 2) TILE(real, bytes, rows, 3) TILE(real, bytes, rows, 4)
+#define OF(real, bytes, rows, vectors) tile_of_##real##_##bytes##_##rows##_##vectors
+#define TILES_OF(real, bytes, rows) \
+    {OF(real, bytes, rows, 1), OF(real, bytes, rows, 2), OF(real, bytes, rows, 3), OF(real, bytes, rows, 4)}
 
 typedef void (*Tile)(const char *x, intptr_t x_row, intptr_t x_column, const char *y, intptr_t y_row,
                      char *v, intptr_t v_row, intptr_t inner, intptr_t last, int add);
 
-/* How many vectors the next tile of a row has: two where four are left, so that none has less than its last one needs. */
-static int vectors_of(intptr_t columns, intptr_t lanes) {
-    const intptr_t vectors = (columns + lanes - 1) / lanes;
-    return vectors == 4 ? 2 : vectors < 3 ? (int)vectors : 3;
+/* How many vectors the next tile of a row has, at most so many: of as few tiles as possible, each about as wide. */
+static int vectors_of(intptr_t columns, intptr_t lanes, intptr_t most) {
+    const intptr_t vectors = (columns + lanes - 1) / lanes, tiles = (vectors + most - 1) / most;
+    return (int)((vectors + tiles - 1) / tiles);
 }
 
-#define PRODUCT(real) \
-typedef real Vector_##real __attribute__((vector_size(FASTAD_NARROW_BYTES))); \
-typedef real Anywhere_##real __attribute__((vector_size(FASTAD_NARROW_BYTES), aligned(sizeof(real)), may_alias)); \
-TILES(real, 1) TILES(real, 2) TILES(real, 3) TILES(real, 4) \
-static const Tile tiles_of_##real[ROWS][3] = {TILES_OF(real, 1), TILES_OF(real, 2), TILES_OF(real, 3), TILES_OF(real, 4)}; \
+#define PRODUCT(real, bytes, most_vectors) \
+typedef real Vector_##real##_##bytes __attribute__((vector_size(bytes))); \
+typedef real Anywhere_##real##_##bytes __attribute__((vector_size(bytes), aligned(sizeof(real)), may_alias)); \
+TILES(real, bytes, 1) TILES(real, bytes, 2) TILES(real, bytes, 3) TILES(real, bytes, 4) \
+static const Tile tiles_of_##real##_##bytes[ROWS][4] = { \
+    TILES_OF(real, bytes, 1), TILES_OF(real, bytes, 2), TILES_OF(real, bytes, 3), TILES_OF(real, bytes, 4)}; \
 \
-static void product_of_##real(char **args, const intptr_t *lengths, const intptr_t *steps, void *data) { \
-    const intptr_t rows = lengths[1], columns = lengths[3], lanes = FASTAD_NARROW_BYTES / sizeof(real), size = sizeof(real); \
+static void product_of_##real##_##bytes(char **args, const intptr_t *lengths, const intptr_t *steps, void *data) { \
+    const intptr_t rows = lengths[1], columns = lengths[3], lanes = bytes / sizeof(real), size = sizeof(real); \
     const intptr_t x_row = steps[3], x_column = steps[4], y_column = steps[6], v_row = steps[7]; \
-    const intptr_t tiles = (rows + ROWS - 1) / ROWS * ((columns + 3 * lanes - 1) / (3 * lanes));      /* about */ \
+    const intptr_t widest = most_vectors * lanes, tiles = (rows + ROWS - 1) / ROWS * ((columns + widest - 1) / widest);      /* about */ \
     const int far = x_row == size && x_column > FAR; \
     const intptr_t near = FASTAD_NARROW_KEPT / columns, most = far && near > FEW ? FEW : near; \
     real kept[FASTAD_NARROW_KEPT]; \
@@ -88,7 +91,7 @@ static void product_of_##real(char **args, const intptr_t *lengths, const intptr
             int vectors; \
             for (first = 0; first < columns; first += vectors * lanes) { \
                 intptr_t width = columns - first; \
-                vectors = vectors_of(width, lanes); \
+                vectors = vectors_of(width, lanes, most_vectors); \
                 width = width < vectors * lanes ? width : vectors * lanes; \
                 for (i = begin; i < end; i += ROWS) { \
                     const intptr_t some = end - i < ROWS ? end - i : ROWS; \
@@ -100,18 +103,33 @@ static void product_of_##real(char **args, const intptr_t *lengths, const intptr
                         fastad_fetch(x + next * x_column, rows * size, 0); \
                         fastad_fetch(y + next * y_row, columns * size, 0); \
                     } \
-                    tiles_of_##real[some - 1][vectors - 1](x + i * x_row, x_row, x_column, y + first * size, y_row, \
-                                                           v + i * v_row + first * size, v_row, inner, (width - lanes) * size, from > 0); \
+                    tiles_of_##real##_##bytes[some - 1][vectors - 1](x + i * x_row, x_row, x_column, y + first * size, y_row, \
+                                                                     v + i * v_row + first * size, v_row, inner, (width - lanes) * size, from > 0); \
                 } \
             } \
         } \
     } \
 }
 
-PRODUCT(double)
-PRODUCT(float)
+PRODUCT(double, 32, 3)
+PRODUCT(float, 32, 3)
 
+#ifdef __AVX512F__
+/* Vectors twice as wide, and registers for four of them in each row of a tile. */
+PRODUCT(double, 64, 4)
+PRODUCT(float, 64, 4)
+
+#define EITHER(real) \
+static void product_of_##real(char **args, const intptr_t *lengths, const intptr_t *steps, void *data) { \
+    if (lengths[3] * (intptr_t)sizeof(real) < 64) product_of_##real##_32(args, lengths, steps, data); \
+    else product_of_##real##_64(args, lengths, steps, data); \
+}
+EITHER(double)
+EITHER(float)
 static const FastadNarrowProducts products = {product_of_double, product_of_float};
+#else
+static const FastadNarrowProducts products = {product_of_double_32, product_of_float_32};
+#endif
 #else
 static const FastadNarrowProducts products = {NULL, NULL};
 #endif

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include "fastad/core/levels.h"
 
-#define FASTAD_NARROW_BYTES 32        /* of the numbers that are computed together: no row of a product is shorter */
+#define FASTAD_NARROW_BYTES 32        /* of the numbers that are computed together, at least: no row of a product is shorter */
 #define FASTAD_NARROW_KEPT 4096       /* numbers of the second factor that are near the processor at a time */
 
 /* lengths: products, rows, inner, columns. steps: from one product to the next of x, y and v; then rows and columns of x, of y, of v.

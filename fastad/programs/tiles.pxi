@@ -11,7 +11,7 @@
 
 # What is done to make a program faster, each to be switched off by a test: the answers are the same without.
 passes = {"short": True, "chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True, "dead": True,
-          "products": True, "late": True, "followed": True, "pairs": True, "rows": True}
+          "products": True, "late": True, "followed": True, "pairs": True, "rows": True, "in place": True, "parts": True}
 
 cdef enum:
     TILE_BYTES = 65536      # of the values of a tile that are not in memory, together
