@@ -9,12 +9,16 @@ def end(start, parameters, steps):
     """Returns x after `steps` steps of Runge and Kutta's method from [x, y, z], for [sigma, rho, beta]."""
     state = start
     for _ in range(steps):
-        a = slope(state, parameters)
-        b = slope(moved(state, 0.5 * STEP, a), parameters)
-        c = slope(moved(state, 0.5 * STEP, b), parameters)
-        d = slope(moved(state, STEP, c), parameters)
-        state = [s + STEP / 6.0 * (p + 2.0 * q + 2.0 * r + t) for s, p, q, r, t in zip(state, a, b, c, d)]
+        state = step(state, parameters)
     return state[0]
+
+
+def step(state, parameters):
+    a = slope(state, parameters)
+    b = slope(moved(state, 0.5 * STEP, a), parameters)
+    c = slope(moved(state, 0.5 * STEP, b), parameters)
+    d = slope(moved(state, STEP, c), parameters)
+    return [s + STEP / 6.0 * (p + 2.0 * q + 2.0 * r + t) for s, p, q, r, t in zip(state, a, b, c, d)]
 
 
 def slope(state, parameters):
