@@ -229,7 +229,7 @@ def in_c():
     from bench.gradbench import tools
 
     try:
-        return tools.load("C").PROBLEMS
+        return tools.load("C", "gmm").PROBLEMS
     except (ModuleNotFoundError, OSError):
         pytest.skip("no C compiler")
 
