@@ -8,14 +8,14 @@ import numpy as np
 from bench.gradbench.tools.casadi_models import evaluated, gradient, log_sum_exp
 from bench.workloads import arm, basket, lorenz, nbody
 
-
 # Products of matrices by BLAS, where this release can leave them to it.
 BLAS = ("classic",) if hasattr(casadi, "has_blas") and casadi.has_blas("classic") else ()
 
 
 def gradients(value, symbols, arguments, count=None):
     """Returns the call for a value's gradients by the first `count` symbols, which stand for the arguments' transposes."""
-    call = evaluated(symbols, [casadi.gradient(value, symbol) for symbol in symbols[:count]], [np.transpose(x) for x in arguments])
+    results = [casadi.gradient(value, symbol) for symbol in symbols[:count]]
+    call = evaluated(symbols, results, [np.transpose(x) for x in arguments])
     return lambda: [part.T for part in call()]
 
 
@@ -101,7 +101,8 @@ def process(logarithms, x, y):
     for k in range(d):
         gaps = casadi.DM((x[:, k, np.newaxis] - x[:, k]) ** 2)
         squares = squares + gaps * casadi.exp(-2.0 * moving[k])
-    covariance = casadi.exp(2.0 * moving[d] - 0.5 * squares) + casadi.exp(2.0 * moving[d + 1]) * casadi.densify(casadi.DM.eye(n))
+    amplitude, noise = casadi.exp(2.0 * moving[d]), casadi.exp(2.0 * moving[d + 1])
+    covariance = amplitude * casadi.exp(-0.5 * squares) + noise * casadi.densify(casadi.DM.eye(n))
     rest, total = casadi.vertcat(covariance, casadi.DM(y).T), 0.5 * n * math.log(2.0 * math.pi)
     for _ in range(n):
         column = rest[:, 0] / casadi.sqrt(rest[0, 0])

@@ -78,7 +78,12 @@ def arm(angles, target):
         about_y = jnp.stack([cosine, zero, sine, zero, one, zero, -sine, zero, cosine], axis=1)
         turns = jnp.where(np.arange(count)[:, np.newaxis] % 2, about_y, about_z).reshape(count, 3, 3)
         links = lengths[:, np.newaxis] * turns[:, :, 0]
-        hand, _ = jax.lax.scan(lambda hand, joint: (joint[0] @ hand + joint[1], None), jnp.zeros(3), (turns, links), reverse=True)
+
+        def step(hand, joint):
+            turn, link = joint
+            return turn @ hand + link, None
+
+        hand, _ = jax.lax.scan(step, jnp.zeros(3), (turns, links), reverse=True)
         return jnp.sum((hand - target) ** 2)
 
     return gradient(miss, 1, angles)

@@ -17,7 +17,19 @@ def solve(factor, y):
     return linalg.solve_triangular(factor, y, lower=True)
 
 
-NAMES = SimpleNamespace(**vars(pt) | {"linalg": SimpleNamespace(cholesky=linalg.cholesky, solve=solve), "newaxis": None})
+def sqrt(x):
+    """The square root: PyTensor's own of a Python float is float32."""
+    return pt.sqrt(pt.as_tensor(x, dtype="float64"))
+
+
+def log_sum_exp(x, axis):
+    """Returns log(sum(exp(x))) along an axis; the gradient of PyTensor's own is NaN for x far below zero in a scan."""
+    largest = pytensor.gradient.disconnected_grad(pt.max(x, axis=axis, keepdims=True))
+    return pt.log(pt.sum(pt.exp(x - largest), axis=axis)) + pt.squeeze(largest, axis)
+
+
+OTHERS = {"linalg": SimpleNamespace(cholesky=linalg.cholesky, solve=solve), "newaxis": None, "sqrt": sqrt}
+NAMES = SimpleNamespace(**vars(pt) | OTHERS)
 
 
 def gradient(function, count, *arguments):
@@ -82,13 +94,13 @@ def conductivity(logarithm, first, measured, steps):
 
 def hidden_states(start, transition, emission, observations):
     def step(seen, state, transition):
-        return pt.logsumexp(state[:, None] + transition, axis=0) + seen
+        return log_sum_exp(state[:, None] + transition, 0) + seen
 
     def likelihood(start, transition, emission):
         start, transition, emission = (pt.special.log_softmax(scores, axis=-1) for scores in (start, transition, emission))
         scores = emission[:, list(observations)].T
         [states] = scanned(step, [start + scores[0]], [transition], sequences=[scores[1:]])
-        return pt.logsumexp(states[-1])
+        return log_sum_exp(states[-1], 0)
 
     return gradient(likelihood, 3, start, transition, emission)
 
