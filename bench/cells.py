@@ -69,8 +69,8 @@ def one(problem, size, tool, limit, folder, message=None):
         (folder / name).unlink(missing_ok=True)
     command = [sys.executable, "-m", "bench.cell", tool, problem, json.dumps(message or list(size)), str(folder)]
     # What PyTensor compiles is kept for this process alone: the time of compilation is a figure of its own.
-    compiled = {"BENCH_LIMIT": str(folder / "limit.so"), "PYTENSOR_FLAGS": f"base_compiledir={folder / f'pytensor-{tool}'}"}
-    environment = os.environ | ONE_THREAD | compiled
+    flags = f"{os.environ.get('PYTENSOR_FLAGS', '')},base_compiledir={folder / 'pytensor'}"
+    environment = os.environ | ONE_THREAD | {"BENCH_LIMIT": str(folder / "limit.so"), "PYTENSOR_FLAGS": flags}
     try:
         done = subprocess.run(command, cwd=ROOT, env=environment, timeout=limit, capture_output=True, text=True, check=False)
     except subprocess.TimeoutExpired:

@@ -56,14 +56,17 @@ def language(embedding, weights, bias, output, letters):
     network = torch.nn.LSTM(size, size)
     letters = torch.as_tensor(letters).T
 
+    def ordered(gates):
+        """Returns the gates in the network's order: enter, forget, change, leave."""
+        return torch.cat([gates[k * size : (k + 1) * size] for k in (1, 0, 3, 2)])
+
     def loss(embedding, weights, bias, output):
-        # Its gates come in another order: enter, forget, change, leave.
-        gates = [weights.T, bias[:, None]]
-        by_input, by_hidden, bias = (
-            torch.cat([part[k * size : (k + 1) * size] for k in (1, 0, 3, 2)])
-            for part in (gates[0][:, :size], gates[0][:, size:], gates[1][:, 0])
-        )
-        values = {"weight_ih_l0": by_input, "weight_hh_l0": by_hidden, "bias_ih_l0": bias, "bias_hh_l0": torch.zeros_like(bias)}
+        values = {
+            "weight_ih_l0": ordered(weights[:size].T),
+            "weight_hh_l0": ordered(weights[size:].T),
+            "bias_ih_l0": ordered(bias),
+            "bias_hh_l0": torch.zeros_like(bias),
+        }
         hidden, _ = torch.func.functional_call(network, values, functional.embedding(letters[:-1], embedding))
         return functional.cross_entropy((hidden @ output).reshape(-1, vocabulary), letters[1:].flatten())
 
