@@ -45,14 +45,14 @@ def scanned(step, state, constants, steps=None, sequences=()):
 
 
 def bodies(velocities, positions, masses, targets, steps):
-    on_pytensor = module_on(nbody, np=NAMES)
+    step = module_on(nbody, np=NAMES).step
 
-    def miss(velocities, positions, masses, targets):
-        state = [positions, velocities, on_pytensor.accelerations(positions, masses)]
-        x, _, _ = scanned(lambda x, v, pull, masses: list(on_pytensor.step(x, v, pull, masses)), state, [masses], steps)
+    def miss(velocities):
+        state = [pt.constant(positions), velocities, pt.constant(nbody.accelerations(positions, masses))]
+        x, _, _ = scanned(lambda x, v, pull: list(step(x, v, pull, masses)), state, [], steps)
         return pt.sum((x[-1] - targets) ** 2)
 
-    return gradient(miss, 1, velocities, positions, masses, targets)
+    return gradient(miss, 1, velocities)
 
 
 def trajectory(start, parameters, steps):
@@ -85,11 +85,11 @@ def language(embedding, weights, bias, output, letters):
 def conductivity(logarithm, first, measured, steps):
     step = module_on(heat, np=NAMES).step
 
-    def misfit(logarithm, first, measured):
-        [temperature] = scanned(step, [first], [0.2 * pt.exp(logarithm)], steps)
+    def misfit(logarithm):
+        [temperature] = scanned(step, [pt.constant(first)], [0.2 * pt.exp(logarithm)], steps)
         return pt.mean((temperature[-1] - measured) ** 2) + 1e-4 * pt.mean(pt.diff(logarithm) ** 2)
 
-    return gradient(misfit, 1, logarithm, first, measured)
+    return gradient(misfit, 1, logarithm)
 
 
 def hidden_states(start, transition, emission, observations):
