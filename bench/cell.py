@@ -30,7 +30,7 @@ def measured(tool, name, size):
     message = json.loads(Path(size).read_text()) if isinstance(size, str) else problem.sample(*size)
     arguments = problem.read(message)
     del message
-    module = load(tool)
+    module = load(tool, name)
     if name not in module.PROBLEMS:
         return {"skipped": module.UNABLE.get(name, "not written")}, np.empty(0)
     with one_thread():

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from bench import cells  # noqa: E402
 from bench.gradbench import gmm, ht, protocol  # noqa: E402
 from bench.gradbench.problem import Eager, Recorded  # noqa: E402
 from bench.gradbench.registry import EVALS  # noqa: E402
+from bench.gradbench.tools import TOOLS  # noqa: E402
+from bench.workloads import lorenz, process  # noqa: E402
 from bench.workloads.registry import WORKLOADS  # noqa: E402
 
 # What derivatives are checked by: (eval, function of values, function of derivatives).
@@ -229,7 +233,7 @@ def in_c():
     from bench.gradbench import tools
 
     try:
-        return tools.load("C").PROBLEMS
+        return tools.load("C", "gmm").PROBLEMS
     except (ModuleNotFoundError, OSError):
         pytest.skip("no C compiler")
 
@@ -274,6 +278,53 @@ def test_workloads_have_the_slope_of_differences(name):
     h = 1e-4
     slope = (8.0 * (along(h) - along(-h)) - (along(2.0 * h) - along(-2.0 * h))) / (12.0 * h)
     assert np.dot(eager, np.concatenate([np.ravel(direction) for direction in directions])) == pytest.approx(slope, rel=1e-6)
+
+
+# PyTensor compiles a loop of steps for most of a minute.
+UNHURRIED = {"PyTensor": {"nbody", "lorenz", "language", "process", "heat", "markov"}}
+GRADIENTS = """
+import json, sys
+from bench.cell import flattened
+from bench.gradbench.tools import load
+from bench.workloads.registry import WORKLOADS
+
+found = {}
+for name, problem in WORKLOADS.items():
+    module = load(sys.argv[1], name)
+    if name not in module.PROBLEMS:
+        found[name] = module.UNABLE.get(name, "not written")
+    elif name not in sys.argv[2:]:
+        found[name] = flattened(problem, module.PROBLEMS[name](*problem.sample(*problem.sizes[0]))()).tolist()
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("tool", [name for name, tool in TOOLS.items() if tool.peer])
+def test_workloads_by_other_tools_have_the_same_gradients_or_a_reason(tool, tmp_path):
+    environment = os.environ | {"PYTENSOR_FLAGS": f"base_compiledir={tmp_path}"}
+    command = [sys.executable, "-c", GRADIENTS, tool, *UNHURRIED.get(tool, ())]
+    done = subprocess.run(command, cwd=cells.ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode and "ModuleNotFoundError" in done.stderr.splitlines()[-1]:
+        pytest.skip(f"{tool} is not installed")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(WORKLOADS) - set(found) == UNHURRIED.get(tool, set())
+    for name, numbers in found.items():
+        if isinstance(numbers, str):
+            assert numbers != "not written", name
+            continue
+        problem = WORKLOADS[name]
+        gradient = problem.functions["gradient"].start(Eager(), *problem.sample(*problem.sizes[0]))()
+        expected = np.concatenate([np.ravel(part) for part in gradient])
+        assert np.linalg.norm(numbers - expected) <= cells.TOLERANCE * np.linalg.norm(expected), name
+
+
+@pytest.mark.parametrize(("name", "form"), [("lorenz", lorenz.end_of_array), ("process", process.by_columns)])
+def test_other_forms_of_a_workload_have_its_gradient(name, form):
+    problem = WORKLOADS[name]
+    arguments = [np.array(x) if isinstance(x, list) else x for x in problem.sample(*problem.sizes[0])]
+    found, expected = (Eager().gradient(f, *arguments, argnums=problem.argnums)() for f in (form, problem.function))
+    assert all(one == pytest.approx(other, rel=1e-12) for one, other in zip(found, expected, strict=True))
 
 
 def test_cells_that_fail_are_marked_and_the_others_stand():

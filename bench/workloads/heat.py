@@ -10,10 +10,13 @@ def misfit(logarithm, first, measured, steps):
     conductivity = 0.2 * np.exp(logarithm)
     temperature = first
     for _ in range(steps):
-        flux = conductivity * (temperature[1:] - temperature[:-1])
-        change = np.concatenate([flux[:1], flux[1:] - flux[:-1], -flux[-1:]])
-        temperature = temperature + change
+        temperature = step(temperature, conductivity)
     return np.mean((temperature - measured) ** 2) + 1e-4 * np.mean((logarithm[1:] - logarithm[:-1]) ** 2)
+
+
+def step(temperature, conductivity):
+    flux = conductivity * (temperature[1:] - temperature[:-1])
+    return temperature + np.concatenate([flux[:1], flux[1:] - flux[:-1], -flux[-1:]])
 
 
 def sample(n, steps):

@@ -10,8 +10,13 @@ def likelihood(start, transition, emission, observations):
     start, transition, emission = normalised(start), normalised(transition), normalised(emission)
     state = start + emission[:, observations[0]]
     for seen in observations[1:]:
-        state = log_sum_exp(state[:, np.newaxis] + transition, 0) + emission[:, seen]
+        state = step(state, transition, emission[:, seen])
     return log_sum_exp(state, 0)
+
+
+def step(state, transition, scores):
+    """Returns the state after an observation that has these scores."""
+    return log_sum_exp(state[:, np.newaxis] + transition, 0) + scores
 
 
 def normalised(scores):

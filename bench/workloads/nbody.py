@@ -12,11 +12,16 @@ def miss(velocities, positions, masses, targets, steps):
     x, v = positions, velocities
     pull = accelerations(x, masses)
     for _ in range(steps):
-        v = v + 0.5 * STEP * pull
-        x = x + STEP * v
-        pull = accelerations(x, masses)
-        v = v + 0.5 * STEP * pull
+        x, v, pull = step(x, v, pull, masses)
     return np.sum((x - targets) ** 2)
+
+
+def step(x, v, pull, masses):
+    """Returns positions, velocities and accelerations a step later."""
+    v = v + 0.5 * STEP * pull
+    x = x + STEP * v
+    pull = accelerations(x, masses)
+    return x, v + 0.5 * STEP * pull, pull
 
 
 def accelerations(x, masses):

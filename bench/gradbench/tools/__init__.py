@@ -1,7 +1,7 @@
-"""The evals by other tools, a module for each: `PROBLEMS` maps an eval's name to a function of the eval's arguments.
+"""The evals and the workloads by other tools, a module for each: `PROBLEMS` maps a name to a function of the eval's arguments.
 
 Such a function returns the call for the eval's timed function (gradient, Jacobian, direction) in the tool's own best idiom,
-complete when it returns; `UNABLE` maps the evals that the tool has not to the reason.
+complete when it returns; `UNABLE` maps the evals or workloads that the tool has not to the reason.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from importlib import import_module
 class Tool:
     """A tool: its module here, the module that its library's import is timed by, and its color in charts.
 
-    `peer` where it is another library, which a user may leave out; `only` names the problems it is run on, all where None.
+    `peer` where it is another library, which a user may leave out; `only` names the problems it is run on, all where None;
+    `workloads` is the module of its workloads, where they have one of their own.
     """
 
     module: str
@@ -20,6 +21,7 @@ class Tool:
     color: str
     peer: bool = True
     only: frozenset[str] | None = None
+    workloads: str | None = None
 
 
 BY_HAND_IN_C = frozenset({"gmm", "ba", "kmeans", "llsq", "lse", "lstm", "ode", "det"})
@@ -31,17 +33,20 @@ TOOLS = {
     "plain f": Tool("plain", None, "#999999", peer=False),
     "C": Tool("c_models", None, "black", peer=False, only=BY_HAND_IN_C),
     "Python": Tool("python_models", None, "black", peer=False, only=frozenset({"particle", "saddle"})),
-    "JAX": Tool("jax_models", "jax", "#d98c3f"),
-    "PyTorch": Tool("torch_models", "torch", "#c0392b"),
-    "autograd": Tool("autograd_models", "autograd.numpy", "#5b8c5a"),
-    "CasADi": Tool("casadi_models", "casadi", "#8e6bb0"),
-    "MyGrad": Tool("mygrad_models", "mygrad", "#3f9c9c"),
-    "PyTensor": Tool("pytensor_models", "pytensor", "#c76b98"),
-    "XAD": Tool("xad_models", "xad", "#7a7a3a"),
-    "micrograd": Tool("micrograd_models", "micrograd.engine", "#b0803f"),
+    "JAX": Tool("jax_models", "jax", "#d98c3f", workloads="jax_workloads"),
+    "PyTorch": Tool("torch_models", "torch", "#c0392b", workloads="torch_workloads"),
+    "autograd": Tool("autograd_models", "autograd.numpy", "#5b8c5a", workloads="autograd_workloads"),
+    "CasADi": Tool("casadi_models", "casadi", "#8e6bb0", workloads="casadi_workloads"),
+    "MyGrad": Tool("mygrad_models", "mygrad", "#3f9c9c", workloads="mygrad_workloads"),
+    "PyTensor": Tool("pytensor_models", "pytensor", "#c76b98", workloads="pytensor_workloads"),
+    "XAD": Tool("xad_models", "xad", "#7a7a3a", workloads="xad_workloads"),
+    "micrograd": Tool("micrograd_models", "micrograd.engine", "#b0803f", workloads="micrograd_workloads"),
 }
 
 
-def load(name):
-    """Returns the module of a tool; ModuleNotFoundError where its library is not installed."""
-    return import_module(f"{__name__}.{TOOLS[name].module}")
+def load(name, problem):
+    """Returns the module of a tool for a problem; ModuleNotFoundError where its library is not installed."""
+    from bench.workloads.registry import WORKLOADS
+
+    tool = TOOLS[name]
+    return import_module(f"{__name__}.{tool.workloads if tool.workloads and problem in WORKLOADS else tool.module}")

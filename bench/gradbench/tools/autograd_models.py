@@ -5,13 +5,11 @@ from types import SimpleNamespace
 
 import autograd
 import autograd.numpy as anp
-import autograd.scipy.special
 import numpy as np
 from autograd import make_vjp
 
 from bench.gradbench import ba, det, hello, kmeans, llsq, lse, lstm, ode
 from bench.peers import module_on, on_namespace
-from bench.workloads.registry import WORKLOADS
 
 
 def gradient(function, count, *arguments):
@@ -104,18 +102,7 @@ def one(function):
     return started
 
 
-def workload(problem):
-    """Returns the start of a workload: its own function on autograd's namespaces."""
-
-    def started(*arguments):
-        derivative = autograd.grad(problem.on(np=anp, special=autograd.scipy.special, math=anp), problem.argnums)
-        return lambda: derivative(*arguments)
-
-    return started
-
-
-PROBLEMS = {name: workload(problem) for name, problem in WORKLOADS.items()}
-PROBLEMS |= {
+PROBLEMS = {
     "hello": one(hello.square),
     "gmm": gmm,
     "ba": bundle,

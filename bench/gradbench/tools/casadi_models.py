@@ -11,6 +11,7 @@ from bench.gradbench import ba, det, ht, ode
 def evaluated(symbols, results, arguments):
     """Returns the call of a function of symbols at arguments; results as flat arrays, row by row."""
     function = casadi.Function("derivative", symbols, [casadi.densify(result) for result in results])
+    arguments = [casadi.DM(x) for x in arguments]
 
     def call():
         found = function(*arguments)
@@ -24,6 +25,12 @@ def gradient(function, x):
     symbols = casadi.SX.sym("x", len(x))
     call = evaluated([symbols], [casadi.gradient(function(symbols), symbols)], [x])
     return lambda: call()[0].ravel()
+
+
+def log_sum_exp(x):
+    """Returns log(sum(exp(x))) of the columns."""
+    largest = functools.reduce(casadi.fmax, casadi.vertsplit(x))
+    return largest + casadi.log(casadi.sum1(casadi.exp(x - casadi.repmat(largest, x.shape[0], 1))))
 
 
 def error(camera, point, weight, feature):
@@ -68,11 +75,6 @@ def gmm(alpha, mu, q, l, x, m, gamma):
             entries += [casadi.exp(logs[column, j]), below[place : place + d - 1 - column, j]]
             place += d - 1 - column
         return casadi.MX(casadi.Sparsity.lower(d), casadi.vertcat(*entries))
-
-    def log_sum_exp(x):
-        """Returns log(sum(exp(x))) of the columns."""
-        largest = functools.reduce(casadi.fmax, casadi.vertsplit(x))
-        return largest + casadi.log(casadi.sum1(casadi.exp(x - casadi.repmat(largest, x.shape[0], 1))))
 
     factors, determinants = [factor(j) for j in range(k)], casadi.sum1(logs)
     terms = []

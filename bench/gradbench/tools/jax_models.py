@@ -12,7 +12,6 @@ from jax.scipy.special import logsumexp, multigammaln
 
 from bench.gradbench import ba, det, ht, ode
 from bench.peers import one_processor
-from bench.workloads.registry import WORKLOADS
 
 jax.config.update("jax_enable_x64", True)
 with one_processor():
@@ -181,27 +180,7 @@ def determinant(flat, size):
     return compiled(jax.grad(lambda a: det.determinant(a, size)), flat)
 
 
-def workload(problem):
-    """Returns the start of a workload: its own function on JAX's namespaces, the integers it takes fixed."""
-
-    def started(*arguments):
-        function = problem.on(np=jnp, special=jax.scipy.special, math=jnp)
-        moving = [k for k, argument in enumerate(arguments) if not isinstance(argument, int | tuple)]
-
-        def of_moving(*values):
-            whole = list(arguments)
-            for k, value in zip(moving, values):
-                whole[k] = value
-            return function(*whole)
-
-        by = tuple(moving.index(k) for k in problem.argnums)
-        return compiled(jax.grad(of_moving, argnums=by), *(arguments[k] for k in moving))
-
-    return started
-
-
-PROBLEMS = {name: workload(problem) for name, problem in WORKLOADS.items() if name != "lorenz"}
-PROBLEMS |= {
+PROBLEMS = {
     "hello": lambda x: compiled(jax.grad(lambda x: x * x), x),
     "gmm": gmm,
     "ba": bundle,
@@ -214,4 +193,3 @@ PROBLEMS |= {
     "det": determinant,
 }
 UNABLE = dict.fromkeys(("particle", "saddle"), "no reverse mode through a loop of unknown length inside jit")
-UNABLE["lorenz"] = "not rewritten as a scan: unrolled, it does not compile in minutes"

@@ -8,7 +8,6 @@ import numpy as np
 
 from bench.gradbench import ba, det, gmm, hello, llsq, lse, lstm, ode
 from bench.peers import module_on
-from bench.workloads.registry import WORKLOADS
 
 mygrad.turn_memory_guarding_off()
 
@@ -77,20 +76,9 @@ def determinant(flat, size):
     return gradient(lambda *entries: det.determinant(entries, size), flat)
 
 
-def workload(problem):
-    """Returns the start of a workload: its own function on MyGrad's names."""
-
-    def started(*arguments):
-        return gradient(*problem.by_moving(arguments, np=NAMES, math=NAMES))
-
-    return started
-
-
 UNABLE = dict.fromkeys(("kmeans", "particle", "saddle"), "first derivatives only")
 UNABLE["ht"] = "no forward mode, and a graph serves one sweep: a run of the function for each number of the result"
-UNABLE |= {"process": "no Cholesky factorisation", "options": "no error function"}
-PROBLEMS = {name: workload(problem) for name, problem in WORKLOADS.items() if name not in UNABLE}
-PROBLEMS |= {
+PROBLEMS = {
     "hello": lambda x: gradient(hello.square, (x,)),
     "gmm": mixture,
     "ba": bundle,

@@ -1,14 +1,7 @@
 """The evals by PyTensor: symbols of arrays, gradients of expressions, functions compiled by its default mode, Numba."""
 
-import atexit
 import math
-import os
-import shutil
-import tempfile
 from types import SimpleNamespace
-
-# What is compiled is kept for this process alone: the time of compilation is a figure of its own.
-os.environ["PYTENSOR_FLAGS"] = os.environ.get("PYTENSOR_FLAGS", "") + f",base_compiledir={tempfile.mkdtemp()}"
 
 import numpy as np
 import pytensor
@@ -16,8 +9,6 @@ import pytensor.tensor as pt
 
 from bench.gradbench import ba, det, ht, ode
 from bench.peers import module_on
-
-atexit.register(shutil.rmtree, pytensor.config.base_compiledir, ignore_errors=True)
 
 
 def cross(a, b):

@@ -10,7 +10,6 @@ import xad.math
 
 from bench.gradbench import ba, det, gmm, ht, llsq, lse, lstm, ode
 from bench.peers import module_on
-from bench.workloads.registry import WORKLOADS
 
 
 def log_add_exp(a, b):
@@ -96,19 +95,8 @@ def recurrent(main, extra, state, sequence):
     return gradient(module_on(lstm, np=NAMES).objective, (main, extra), state, sequence)
 
 
-def workload(problem):
-    """Returns the start of a workload: its own function on arrays of XAD's numbers."""
-
-    def started(*arguments):
-        return gradient(*problem.by_moving(arguments, np=NAMES, math=xad.math, special=NAMES))
-
-    return started
-
-
 UNABLE = dict.fromkeys(("kmeans", "particle", "saddle"), "first derivatives only, in Python")
-UNABLE["process"] = "NumPy has no Cholesky factorisation of arrays of objects"
-PROBLEMS = {name: workload(problem) for name, problem in WORKLOADS.items() if name not in UNABLE}
-PROBLEMS |= {
+PROBLEMS = {
     "hello": lambda x: gradient(lambda x: x * x, (x,)),
     "gmm": mixture,
     "ba": bundle,
