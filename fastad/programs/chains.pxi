@@ -97,6 +97,7 @@ cdef class Growing:
     cdef int64_t row         # the length of the rows of which it makes numbers, 0 if it does not
     cdef bint seeded         # whether its members depend on the seeds of a sweep of several: all do, or none
     cdef Py_ssize_t kernels  # how many it stands for
+    cdef Py_ssize_t home     # the record of the last of them, whose entry it will be
     cdef BoxedKernel first   # the first of them
 
     def __cinit__(self, Code code, int64_t n):
@@ -114,6 +115,11 @@ cdef class Growing:
             if flat_form(kernel, k) == 0:
                 return False
         return passes["rows"] and self.row > 1 and not kernel.by_rows and elements_of(kernel) * self.row == self.n
+
+    cdef bint fits(self, const Kernel* kernel) except -1:
+        """Whether a kernel goes over as many elements, or over rows that this chain has numbers of."""
+        return kernel.seeded == self.seeded and (
+            elements_of(kernel) == self.n or (self.is_of_rows(kernel) and self.conflicts(kernel, False)))
 
     cdef int form_of(self, const Kernel* kernel, int k) noexcept:
         """How operand k of a kernel that joins lies."""

@@ -1,15 +1,18 @@
 # Which kernels are chains (tiles.pxi), which stand alone, in which order.
 
+cdef enum:
+    OPEN = 4                  # chains that may grow at a time
+
+
 @cython.final
 cdef class Fusion:
     """The kernels of a Code, in order, with chains in place of some."""
 
     cdef Code code
     cdef list entries         # by record: BoxedKernels and Growings
-    cdef Growing chain        # the one that may still grow
+    cdef list open            # Growings that may still grow, the newest last; none needs another
     cdef bint chaining
     cdef bint mixed    # there is more than short loops
-    cdef Py_ssize_t home      # the record whose entry it will be
     cdef readonly set needed  # storages that are read from memory
     cdef readonly set early   # those of before the last guard
     cdef readonly set asked   # those that leave as results
@@ -18,13 +21,19 @@ cdef class Fusion:
 
     def __cinit__(self, Code code):
         self.code, self.needed, self.early, self.asked, self.asked_slots = code, set(), set(), set(), set()
-        self.entries = [[] for _ in range(code.records)]
+        self.entries, self.open = [[] for _ in range(code.records)], []
         self.last_guard, self.chaining = -1, passes["chains"]
 
-    cdef int close(self) except -1:
-        if self.chain is not None:
-            self.entries[self.home].append(self.chain)
-            self.chain = None
+    cdef int close(self, Growing chain) except -1:
+        """Ends a chain: it stands where its last member did."""
+        self.entries[chain.home].append(chain)
+        self.open.remove(chain)
+        return 0
+
+    cdef int close_all(self) except -1:
+        for chain in self.open:
+            self.entries[(<Growing>chain).home].append(chain)
+        self.open.clear()
         return 0
 
     cdef int ask(self, list outputs) except -1:
@@ -71,13 +80,13 @@ cdef class Fusion:
         self.needed.update(self.asked)
         for i in range(c.n):
             if i == pause or (check < code.guards and code.checks[check].place <= i):
-                self.close()
+                self.close_all()
                 while check < code.guards and code.checks[check].place <= i:
                     check += 1
             op = c.opcode[i]
             if op == OP_ARRAY:
                 if code.counts[c.a[i]] < 0:
-                    self.close()
+                    self.close_all()
                     numbers = storages_of(code.tape.records[c.a[i]])
                     self.needed.update(numbers)
                     if i <= self.last_guard:
@@ -94,13 +103,15 @@ cdef class Fusion:
                     self.needed.add(known)
                     if i <= self.last_guard:
                         self.early.add(<Py_ssize_t>known)
-                if self.chain is not None and self.chain.touches(c.a[i], op == OP_PUT):
-                    self.close()
-            elif self.chain is not None and self.chain.sums and op > OP_INPUT:
+                for chain in self.open[:]:
+                    if (<Growing>chain).touches(c.a[i], op == OP_PUT):
+                        self.close(chain)
+            elif self.open and op > OP_INPUT:
                 # An operand that is no slot may look like one: the chain ends too early then, no harm.
-                if ~<int64_t>c.a[i] in self.chain.sums or ~<int64_t>c.b[i] in self.chain.sums:
-                    self.close()
-        self.close()
+                for chain in self.open[:]:
+                    if (<Growing>chain).sums and (~<int64_t>c.a[i] in (<Growing>chain).sums or ~<int64_t>c.b[i] in (<Growing>chain).sums):
+                        self.close(chain)
+        self.close_all()
         if self.last_guard >= 0:
             for k in range(<int>len(code.inputs)):
                 if code.leaves[k].kind == ARRAY:
@@ -115,25 +126,31 @@ cdef class Fusion:
         return 0
 
     cdef int offer(self, const Kernel* kernel, Py_ssize_t record) except -1:
-        """The next kernel: it joins the chain, goes before it, or ends it."""
+        """The next kernel: it joins a chain, or goes before those that are open; what it needs of others ends these."""
         cdef BoxedKernel boxed
-        cdef bint member = self.can_be_member(kernel)
+        cdef Growing chain, into = None
+        cdef bint needs_it = False
         cdef int k
-        cdef bint fits = self.chain is None or (kernel.seeded == self.chain.seeded and (
-            elements_of(kernel) == self.chain.n or (self.chain.is_of_rows(kernel) and self.chain.conflicts(kernel, False))))
-        if self.chain is not None and ((member and not fits) or kernel.is_guard):
-            if kernel.is_guard or self.chain.conflicts(kernel, False) or elements_of(kernel) >= self.chain.n:
-                self.close()
-            else:
-                member = False
-        if self.chain is not None and self.chain.conflicts(kernel, member):
-            self.close()
-        if member:
-            if self.chain is None:
-                self.chain = Growing(self.code, elements_of(kernel))
-                self.chain.seeded = kernel.seeded
-            self.chain.join(kernel)
-            self.home = record
+        if kernel.is_guard:
+            self.close_all()
+        if self.can_be_member(kernel):
+            for chain in self.open:
+                # The newest, but rather one that it needs.
+                if chain.fits(kernel) and not chain.conflicts(kernel, True) and (chain.conflicts(kernel, False) or not needs_it):
+                    into, needs_it = chain, chain.conflicts(kernel, False)
+            if into is None:
+                into = Growing(self.code, elements_of(kernel))
+                into.seeded = kernel.seeded
+        for chain in self.open[:]:
+            if chain is not into and chain.conflicts(kernel, False):
+                self.close(chain)
+        if into is not None:
+            if into.kernels == 0:
+                if len(self.open) == OPEN:
+                    self.close(self.open[0])
+                self.open.append(into)
+            into.join(kernel)
+            into.home = record
             return 0
         boxed = BoxedKernel()
         boxed.kernel = kernel[0]
@@ -146,7 +163,7 @@ cdef class Fusion:
     cdef bint can_be_member(self, const Kernel* kernel) noexcept:
         cdef int k, form
         cdef int last = kernel.count - 1
-        if not self.chaining or not kernel.elementwise or elements_of(kernel) < 2 or (kernel.by_rows and kernel.lengths[1] > WIDEST):
+        if not self.chaining or not kernel.elementwise or elements_of(kernel) < 2 or (kernel.by_rows and kernel.lengths[1] > LONGEST_ROW):
             return False
         for k in range(kernel.count):
             if kernel.sizes[k] > 8:
@@ -180,14 +197,15 @@ cdef class Fusion:
         return numbers
 
     cdef int pass_by(self, const Short* short, bint early) except -1:
-        """Lets a short loop go before the chain that is growing, or ends that."""
+        """Lets a short loop go before the chains that are open, or ends them."""
         cdef const Spot* spot
         cdef int k
         for k in range(short.count):
             spot = &short.at[k]
-            if self.chain is not None and ((spot.kind == ARRAY and self.chain.touches(spot.number, k == short.count - 1))
-                                           or (spot.kind == SCALAR and ~<int64_t>spot.number in self.chain.sums)):
-                self.close()
+            for chain in self.open[:]:
+                if (spot.kind == ARRAY and (<Growing>chain).touches(spot.number, k == short.count - 1)) \
+                        or (spot.kind == SCALAR and ~<int64_t>spot.number in (<Growing>chain).sums):
+                    self.close(chain)
             if spot.kind == ARRAY:
                 if self.mixed:
                     self.needed.add(spot.number)

@@ -4,7 +4,7 @@
 #     kernels in order ──Fusion──▶ chains (members, values) ──emit──▶ Chain (steps over a tile) ; storages that need memory
 #
 # A chain grows while the next kernel is elementwise over as many elements; what stands between its members and neither reads what they
-# write nor writes what they read goes before it. Members may make one number of each row, and others go on with these numbers, by
+# write nor writes what they read goes before it, or is of another chain that grows beside it. Members may make one number of each row, and others go on with these numbers, by
 # themselves or beside all elements of their rows (a softmax): tiles then are of whole rows. Within a chain copies are other names of one
 # value, equal members are one, a product with 1.0 is the other factor, and what nobody asks for is left out. Guards end a chain, and what
 # was computed before the last guard is kept in memory, as other paths go on from there.
@@ -16,7 +16,8 @@ passes = {"short": True, "chains": True, "copies": True, "ones": True, "equal": 
 cdef enum:
     TILE_BYTES = 65536      # of the values of a tile that are not in memory, together
     NARROWEST = 128         # elements of a tile, a multiple of what vector instructions take
-    WIDEST = 4096
+    WIDEST = 1024           # so that a few of its values are in the first cache
+    LONGEST_ROW = 4096      # of which a tile may be one
     TOTALS = 256            # sums that a chain may end in
     AT_HAND = 524288        # bytes of a tile's operands in memory that several steps read
     STREAMS = 16            # operands in memory that the processor fetches ahead by itself
