@@ -1,6 +1,7 @@
 """One tool on one problem in a process of its own: `python -m bench.cell TOOL PROBLEM SIZE FOLDER` leaves its figures there.
 
 SIZE is JSON: a list, the size of a made-up input, or text, the path of a file with a message of the problem's form.
+The process says on its standard output when figures are there, and measures once more for each line it then gets.
 """
 
 import gc
@@ -12,18 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-CALLS, SECONDS, BLOCK = 1000, 2.0, 0.05
+CALLS, SECONDS, BLOCK = 1000, 0.5, 0.05
+READY = "figures are there"
 
 
 def measured(tool, name, size):
-    """Returns figures, seconds and bytes, and the numbers of the result."""
+    """Returns figures, seconds and bytes, the numbers of the result, and the call, None where the tool has not the problem."""
     from bench.gradbench.tools import TOOLS, load
 
     figures, start = {}, time.perf_counter()
     if library := TOOLS[tool].library:
         import_module(library)
     figures["import"] = time.perf_counter() - start
-    from bench.peers import one_thread
     from bench.problems import PROBLEMS
 
     problem = PROBLEMS[name]
@@ -32,22 +33,29 @@ def measured(tool, name, size):
     del message
     module = load(tool, name)
     if name not in module.PROBLEMS:
-        return {"skipped": module.UNABLE.get(name, "not written")}, np.empty(0)
-    with one_thread():
-        before = memory("VmRSS")
-        start = time.perf_counter()
-        call = module.PROBLEMS[name](*arguments)
-        figures["record"] = time.perf_counter() - start
-        start = time.perf_counter()
-        result = call()
-        figures["first"] = time.perf_counter() - start
-        figures["later"], figures["cpu"] = best(call)
-        figures["memory"] = memory("VmHWM") - before
-    return figures, flattened(problem, result)
+        return {"skipped": module.UNABLE.get(name, "not written")}, np.empty(0), None
+    limit_threads()
+    before = memory("VmRSS")
+    start = time.perf_counter()
+    call = module.PROBLEMS[name](*arguments)
+    figures["record"] = time.perf_counter() - start
+    start = time.perf_counter()
+    result = call()
+    figures["first"] = time.perf_counter() - start
+    figures["later"], figures["cpu"] = best(call)
+    figures["memory"] = memory("VmHWM") - before
+    return figures, flattened(problem, result), call
+
+
+def limit_threads():
+    """Keeps the libraries of linear algebra loaded so far to one thread, from here on."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
 
 
 def best(call):
-    """Returns the least seconds of up to CALLS calls in about SECONDS seconds, two at least, and their least processor seconds.
+    """Returns the least seconds of up to CALLS calls in about SECONDS seconds, and their least processor seconds.
 
     Processor time is what a machine that does other work as well leaves comparable; it is that of BLOCK seconds of calls together,
     as threads of a library may report theirs late.
@@ -55,7 +63,7 @@ def best(call):
     gc.collect()
     gc.disable()
     least, least_cpu, calls, begin = float("inf"), float("inf"), 0, time.perf_counter()
-    while calls < 2 or (calls < CALLS and time.perf_counter() - begin < SECONDS):
+    while calls < 1 or (calls < CALLS and time.perf_counter() - begin < SECONDS):
         block, count, start_cpu = time.perf_counter(), 0, time.process_time()
         while count == 0 or time.perf_counter() - block < BLOCK:
             start = time.perf_counter()
@@ -85,9 +93,21 @@ def memory(field):
 
 def main():
     tool, name, size, folder = sys.argv[1:]
-    figures, result = measured(tool, name, json.loads(size))
+    # What libraries print is for nobody.
+    answers, sys.stdout = sys.stdout, sys.stderr
+    figures, result, call = measured(tool, name, json.loads(size))
     np.save(Path(folder) / "result.npy", result)
+    leave(figures, folder, answers)
+    for _ in sys.stdin:
+        later, cpu = best(call)
+        figures["later"], figures["cpu"] = min(figures["later"], later), min(figures["cpu"], cpu)
+        leave(figures, folder, answers)
+
+
+def leave(figures, folder, answers):
+    """Writes figures and says so."""
     (Path(folder) / "figures.json").write_text(json.dumps(figures))
+    print(READY, file=answers, flush=True)
 
 
 if __name__ == "__main__":

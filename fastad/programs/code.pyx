@@ -55,6 +55,7 @@ from fastad.arrays.functions import converted
 from fastad.arrays.rules.extremes import tie_means, tie_shares
 from fastad.arrays.rules.helpers import scatter_add
 from fastad.arrays.rules.linear_algebra import cofactors
+from fastad.core.simd import best_level
 
 cnp.import_array()
 

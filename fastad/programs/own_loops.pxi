@@ -38,7 +38,10 @@ cdef Loop own_loop_for(function, list operands) except? NULL:
 
 
 # Functions that are vectorised where a bit more or less is allowed: for partials, and for values under fast_math.
-FAST = {OP_SIN: b"sin", OP_COS: b"cos", OP_EXP: b"exp", OP_LOG: b"log", OP_TANH: b"tanh"}
+FAST = {OP_SIN: b"sin", OP_COS: b"cos"}
+# NumPy's own are faster where the processor has AVX-512.
+if best_level() != "avx512":
+    FAST |= {OP_EXP: b"exp", OP_LOG: b"log", OP_TANH: b"tanh"}
 
 
 cdef void fast_loop(char** args, const cnp.npy_intp* n, const cnp.npy_intp* strides, void* data) noexcept nogil:
