@@ -48,7 +48,7 @@ def mixture(alpha, mu, q, l, x, m, gamma):
 
 
 def bundle(cameras, points, weight, feature, seen_by, seen):
-    error = module_on(ba, math=xad.math).error
+    two_errors = module_on(ba, math=xad.math).two_errors
     starts, columns = ba.pattern(len(cameras), len(points), seen_by, seen)
     observed = np.concatenate([cameras[seen_by], points[seen], weight[:, np.newaxis]], axis=1)
 
@@ -57,7 +57,7 @@ def bundle(cameras, points, weight, feature, seen_by, seen):
         inputs = [xad.adj_1st.Real(x) for x in numbers]
         tape.registerInputs(inputs)
         tape.newRecording()
-        errors = [error(inputs[:11], inputs[11:14], inputs[14], target, axis) for axis in range(2)]
+        errors = list(two_errors(inputs, target))
         tape.registerOutputs(errors)
         rows = []
         for each in errors:
