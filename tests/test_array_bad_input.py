@@ -72,3 +72,19 @@ def test_active_arrays_of_an_ended_trace_and_errors_inside():
 def test_errstate():
     with np.errstate(all="raise"), pytest.raises(FloatingPointError):
         fastad.grad(lambda x: np.sum(1.0 / x))(np.zeros(2))
+
+
+@pytest.mark.parametrize("change", [
+    lambda a: a.sort(), lambda a: a[::-1].sort(), lambda a: np.random.default_rng(0).shuffle(a), lambda a: a.__iadd__(1.0),
+    lambda a: a.__setitem__(slice(None), a[::-1].copy()), lambda a: a.__setitem__([3, 4], a[[4, 3]]),
+    lambda a: a.__setitem__([3, 19], a[[19, 3]]), lambda a: a.__setitem__(slice(None), np.roll(a, 16)), lambda a: a.fill(0.0),
+])
+def test_a_large_plain_array_that_is_changed_before_the_sweep(change):
+    def f(x):
+        data = np.random.default_rng(1).normal(size=10_001)
+        y = np.sum(np.sin(x * data))
+        change(data)
+        return y
+
+    with refused(fastad.TraceError, "was changed before its derivative"):
+        fastad.grad(f)(np.linspace(0.0, 1.0, 10_001))

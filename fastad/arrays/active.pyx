@@ -275,8 +275,14 @@ cdef int keep_plain(Operand operand, ndarray array) except -1:
     return 0
 
 
+cdef extern from "fastad/arrays/checksum.h":
+    void fastad_checksum(const uint64_t* words, int64_t n, uint64_t* result) noexcept nogil
+
+
 cdef object checksum(ndarray array):
-    return np.add.reduce(array.reshape(-1).view(np.uint64))
+    cdef uint64_t[2] sums
+    fastad_checksum(<const uint64_t*>PyArray_DATA(array), PyArray_NBYTES(array) // 8, sums)
+    return sums[0], sums[1]
 
 
 cdef object kept(Operand operand):
