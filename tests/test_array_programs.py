@@ -97,3 +97,16 @@ def test_every_step_is_met():
     first = [random.Random(seed).choice(array_programs.STEPS)
              for number in range(200) for seed in Case(number, 6 + number % 20).seeds]
     assert {name: first.count(name) >= 20 for name in array_programs.STEPS} == dict.fromkeys(array_programs.STEPS, True)
+
+
+@pytest.mark.parametrize("shape", [(25, 300, 10), (400, 3, 5), (900, 7), (9000, 1), (64, 128), (40, 129), (3, 2, 4000), (5000,)])
+@pytest.mark.parametrize("dtype", [float, np.float32])
+def test_sums_over_what_was_broadcast(shape, dtype):
+    """Adjoints of operands that are 1 along each of the axes: sums along it, whichever way they are added up."""
+    x = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    for axis in range(len(shape)):
+        small = np.ones(tuple(1 if k == axis else n for k, n in enumerate(shape)), dtype)
+        gradient = fastad.grad(lambda y: np.sum(np.sin(x * y)))(small)
+        assert gradient.dtype == dtype and gradient.shape == small.shape
+        expected = np.sum(x.astype(float) * np.cos(x.astype(float)), axis=axis, keepdims=True)
+        np.testing.assert_allclose(gradient, expected, atol=(1e-12 if dtype is float else 1e-4) * shape[axis])
