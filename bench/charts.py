@@ -141,10 +141,18 @@ def scaling(cells):
             xlabel="size (product of its numbers)",
             ylabel="processor time of a call (s)",
         )
+        measured = sorted({magnitude(size) for size, _ in sizes})
+        axes.set_xticks(measured, [short(number) for number in measured])
+        axes.minorticks_off()
         axes.grid(alpha=0.3)
     handles, names = max((axes.get_legend_handles_labels() for axes in grid.flat), key=lambda pair: len(pair[1]))
     figure.legend(handles, names, loc="outside lower center", ncols=min(7, len(names)))
     return figure
+
+
+def short(number):
+    """Returns a whole number as text for an axis: 80,000 or 8.7e7."""
+    return f"{number:,}" if number < 1e5 else f"{number:.2g}".replace("e+0", "e").replace("e+", "e")
 
 
 def magnitude(size):
