@@ -13,15 +13,9 @@ SLICES = [slice(None), slice(1, None), slice(None, -1), slice(2, 5), slice(5, No
 
 
 @pytest.fixture(params=["all", "parts", "in place", "memory", "chains", "dead"])
-def one_pass_off(request):
-    if request.param == "all":
-        yield
-        return
-    passes[request.param] = False
-    try:
-        yield
-    finally:
-        passes[request.param] = True
+def one_pass_off(request, monkeypatch):
+    if request.param != "all":
+        monkeypatch.setitem(passes, request.param, False)
 
 
 def random_writes(seed):
@@ -91,7 +85,7 @@ def test_exchanged_arrays(one_pass_off):
     np.testing.assert_allclose(fastad.record(f).grad(x), fastad.grad(f)(x), rtol=1e-11)
 
 
-def test_a_product_is_written_over():
+def test_a_product_is_written_over(monkeypatch):
     """The result of a chain takes the memory of the product of matrices that it is made of."""
     def f(a, b):
         return np.sin(a @ b) @ b.T
@@ -100,13 +94,10 @@ def test_a_product_is_written_over():
     a, b = rng.normal(size=(2000, 4)), rng.normal(size=(4, 64))
     bytes_of = {}
     for on in (True, False):
-        passes["in place"] = on
-        try:
-            program = fastad.record(f)
-            np.testing.assert_allclose(program(a, b), f(a, b), rtol=1e-12, atol=1e-12)
-            bytes_of[on] = program.stats["bytes"]
-        finally:
-            passes["in place"] = True
+        monkeypatch.setitem(passes, "in place", on)
+        program = fastad.record(f)
+        np.testing.assert_allclose(program(a, b), f(a, b), rtol=1e-12, atol=1e-12)
+        bytes_of[on] = program.stats["bytes"]
     assert bytes_of[False] - bytes_of[True] >= 8 * 2000 * 64
 
 

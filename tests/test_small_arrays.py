@@ -59,14 +59,10 @@ def test_what_lies_between_kernels_is_not_kept_for_other_paths():
 
 
 @pytest.fixture(params=["all", *passes])
-def one_pass_off(request):
+def one_pass_off(request, monkeypatch):
     """Nothing, or one of the passes switched off."""
-    passes[request.param] = request.param == "all"
-    try:
-        yield
-    finally:
-        passes[request.param] = True
-        passes.pop("all", None)
+    if request.param != "all":
+        monkeypatch.setitem(passes, request.param, False)
 
 
 def random_function(seed):

@@ -14,16 +14,10 @@ LENGTHS = [2, 3, 10, 127, 128, 129, 4096, 5000]
 
 
 @pytest.fixture(params=["all", *passes])
-def one_pass_off(request):
+def one_pass_off(request, monkeypatch):
     """Nothing, or one of the passes switched off."""
-    if request.param == "all":
-        yield
-        return
-    passes[request.param] = False
-    try:
-        yield
-    finally:
-        passes[request.param] = True
+    if request.param != "all":
+        monkeypatch.setitem(passes, request.param, False)
 
 
 def unary(rng):
