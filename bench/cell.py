@@ -4,6 +4,7 @@ SIZE is JSON: a list, the size of a made-up input, or text, the path of a file w
 The process says on its standard output when figures are there, and measures once more for each line it then gets.
 """
 
+import contextlib
 import gc
 import json
 import sys
@@ -17,14 +18,18 @@ CALLS, SECONDS, BLOCK = 1000, 0.5, 0.05
 READY = "figures are there"
 
 
-def measured(tool, name, size):
-    """Returns figures, seconds and bytes, the numbers of the result, and the call, None where the tool has not the problem."""
+def measured(tool, name, size, one_thread):
+    """Returns figures, seconds and bytes, the numbers of the result, and the call, None where the tool has not the problem.
+
+    `one_thread`, an ExitStack, keeps the libraries that are loaded by then to one thread until it is closed.
+    """
     from bench.gradbench.tools import TOOLS, load
 
     figures, start = {}, time.perf_counter()
     if library := TOOLS[tool].library:
         import_module(library)
     figures["import"] = time.perf_counter() - start
+    from bench import peers
     from bench.problems import PROBLEMS
 
     problem = PROBLEMS[name]
@@ -34,7 +39,7 @@ def measured(tool, name, size):
     module = load(tool, name)
     if name not in module.PROBLEMS:
         return {"skipped": module.UNABLE.get(name, "not written")}, np.empty(0), None
-    limit_threads()
+    one_thread.enter_context(peers.one_thread())
     before = memory("VmRSS")
     start = time.perf_counter()
     call = module.PROBLEMS[name](*arguments)
@@ -45,13 +50,6 @@ def measured(tool, name, size):
     figures["later"], figures["cpu"] = best(call)
     figures["memory"] = memory("VmHWM") - before
     return figures, flattened(problem, result), call
-
-
-def limit_threads():
-    """Keeps the libraries of linear algebra loaded so far to one thread, from here on."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
 
 
 def best(call):
@@ -95,13 +93,14 @@ def main():
     tool, name, size, folder = sys.argv[1:]
     # What libraries print is for nobody.
     answers, sys.stdout = sys.stdout, sys.stderr
-    figures, result, call = measured(tool, name, json.loads(size))
-    np.save(Path(folder) / "result.npy", result)
-    leave(figures, folder, answers)
-    for _ in sys.stdin:
-        later, cpu = best(call)
-        figures["later"], figures["cpu"] = min(figures["later"], later), min(figures["cpu"], cpu)
+    with contextlib.ExitStack() as one_thread:
+        figures, result, call = measured(tool, name, json.loads(size), one_thread)
+        np.save(Path(folder) / "result.npy", result)
         leave(figures, folder, answers)
+        for _ in sys.stdin:
+            later, cpu = best(call)
+            figures["later"], figures["cpu"] = min(figures["later"], later), min(figures["cpu"], cpu)
+            leave(figures, folder, answers)
 
 
 def leave(figures, folder, answers):
