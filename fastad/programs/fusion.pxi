@@ -31,9 +31,8 @@ cdef class Fusion:
         return 0
 
     cdef int close_all(self) except -1:
-        for chain in self.open:
-            self.entries[(<Growing>chain).home].append(chain)
-        self.open.clear()
+        for chain in self.open[:]:
+            self.close(chain)
         return 0
 
     cdef int ask(self, list outputs) except -1:

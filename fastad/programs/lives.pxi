@@ -290,7 +290,7 @@ cdef int share_memory(Code code, Lives lives, list storages, set apart) except -
 
 
 cdef int32_t predecessor(Lives lives, int32_t number, Py_ssize_t kind, const int32_t* kind_of_storage, bytearray overwritten) except -2:
-    """The operand in whose memory the result of a chain is, of the same size and read there for the last time; -1 if there is none."""
+    """The operand in whose memory a result is, of the same size and read there for the last time; -1 if there is none."""
     cdef int32_t other
     for other in lives.successors.get(number, ()):
         if lives.last[other] == lives.first[number] and kind_of_storage[other] == kind and not overwritten[other]:

@@ -4,10 +4,10 @@
 #     kernels in order ──Fusion──▶ chains (members, values) ──emit──▶ Chain (steps over a tile) ; storages that need memory
 #
 # A chain grows while the next kernel is elementwise over as many elements; what stands between its members and neither reads what they
-# write nor writes what they read goes before it, or is of another chain that grows beside it. Members may make one number of each row, and others go on with these numbers, by
-# themselves or beside all elements of their rows (a softmax): tiles then are of whole rows. Within a chain copies are other names of one
-# value, equal members are one, a product with 1.0 is the other factor, and what nobody asks for is left out. Guards end a chain, and what
-# was computed before the last guard is kept in memory, as other paths go on from there.
+# write nor writes what they read goes before it, or is of another chain that grows beside it. Members may make one number of each row,
+# and others go on with these numbers, by themselves or beside all elements of their rows (a softmax): tiles then are of whole rows.
+# Within a chain copies are other names of one value, equal members are one, a product with 1.0 is the other factor, and what nobody asks
+# for is left out. Guards end a chain, and what was computed before the last guard is kept in memory, as other paths go on from there.
 
 # What is done to make a program faster, each to be switched off by a test: the answers are the same without.
 passes = {"short": True, "chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True, "dead": True,
