@@ -3,42 +3,6 @@
  * Included by lanes_kernels.c.
  */
 
-#if defined(__GNUC__)
-/* As many lanes as fit a register; GCC and Clang know vectors of that size on every processor. */
-#if defined(__AVX512F__)
-#define FASTAD_VECTOR 8
-#elif defined(__AVX__)
-#define FASTAD_VECTOR 4
-#else
-#define FASTAD_VECTOR 2
-#endif
-typedef double Vector __attribute__((vector_size(8 * FASTAD_VECTOR)));
-typedef int64_t Mask __attribute__((vector_size(8 * FASTAD_VECTOR)));
-typedef double Anywhere __attribute__((vector_size(8 * FASTAD_VECTOR), aligned(8), may_alias));
-#define FASTAD_AT(numbers) (*(const Anywhere *)(numbers))
-#define FASTAD_SIZE(x) ((Vector)((Mask)(x) & INT64_MAX))
-
-/* One bit for each number of a mask. */
-static inline unsigned bits_of(Mask mask) {
-#if FASTAD_VECTOR == 8
-    return (unsigned)_mm512_movepi64_mask((__m512i)mask);
-#elif FASTAD_VECTOR == 4
-    return (unsigned)_mm256_movemask_pd((__m256d)mask);
-#elif defined(__SSE2__)
-    return (unsigned)_mm_movemask_pd((__m128d)mask);
-#else
-    return (unsigned)((mask[0] & 1) | (mask[1] & 2));
-#endif
-}
-#else
-#define FASTAD_VECTOR 1
-typedef double Vector;
-typedef int Mask;
-#define FASTAD_AT(numbers) (*(numbers))
-#define FASTAD_SIZE(x) fabs(x)
-static inline unsigned bits_of(Mask mask) { return (unsigned)mask & 1; }
-#endif
-
 static inline int lowest(uint64_t bits) {
 #if defined(__GNUC__)
     return __builtin_ctzll(bits);

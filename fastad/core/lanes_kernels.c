@@ -32,30 +32,31 @@
     for (l = 0; l < (size_t)(unsigned)lanes / FASTAD_LANES_STEP * FASTAD_LANES_STEP; l++) { statement; }
 #define FASTAD_EACH_CALL(statement) for (l = 0; l < (size_t)(unsigned)lanes; l++) { statement; }
 
+#include "fastad/core/lane_vectors.h"
 #include "fastad/core/generated/lanes_rows.h"
 
 /* ---- forward ---- */
 
 /* Two or three rows in one step: the numbers between them stay in registers, and sums hide behind divisions. */
-#define FASTAD_ROW(code, expression) case code: FASTAD_EACH(out[l] = expression) break;
+#define FASTAD_ROW(code, expression) case code: FASTAD_VECTORS(out, expression) break;
 #define FASTAD_THEN(code, then, t, z) \
     then(code + FASTAD_THEN_ADD, (t) + z) \
     then(code + FASTAD_THEN_SUBTRACT, (t) - z) \
     then(code + FASTAD_THEN_MULTIPLY, (t) * z) \
-    then(code + FASTAD_THEN_DIVIDE, (t) / z) \
+    then(code + FASTAD_THEN_DIVIDE, FASTAD_QUOTIENT(t, z)) \
     then(code + FASTAD_THEN_SUBTRACTED, z - (t)) \
-    then(code + FASTAD_THEN_DIVIDED, z / (t)) \
-    then(code + FASTAD_THEN_ABSOLUTE, fabs(t))
-#define FASTAD_THIRD(code, second) \
-    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_ADD, (second) + u[l]) \
-    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_SUBTRACT, (second) - u[l]) \
-    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_MULTIPLY, (second) * u[l]) \
-    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_DIVIDE, (second) / u[l]) \
-    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_SUBTRACTED, u[l] - (second)) \
-    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_DIVIDED, u[l] / (second)) \
-    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_ABSOLUTE, fabs(second))
-#define FASTAD_SECOND(code, second) FASTAD_ROW(FASTAD_LANE_PAIRS + code, second) FASTAD_THIRD(code, second)
-#define FASTAD_FIRST(number, t) FASTAD_THEN(8 * number, FASTAD_SECOND, t, z[l])
+    then(code + FASTAD_THEN_DIVIDED, FASTAD_QUOTIENT(z, t)) \
+    then(code + FASTAD_THEN_ABSOLUTE, FASTAD_SIZE(t))
+#define FASTAD_THIRD(code, t, u) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_ADD, (t) + u) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_SUBTRACT, (t) - u) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_MULTIPLY, (t) * u) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_DIVIDE, FASTAD_QUOTIENT(t, u)) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_SUBTRACTED, u - (t)) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_DIVIDED, FASTAD_QUOTIENT(u, t)) \
+    FASTAD_ROW(FASTAD_LANE_TRIPLES + 8 * (code) + FASTAD_THEN_ABSOLUTE, FASTAD_SIZE(t))
+#define FASTAD_SECOND(code, t) FASTAD_ROW(FASTAD_LANE_PAIRS + code, t) FASTAD_THIRD(code, t, FASTAD_AT(u + l))
+#define FASTAD_FIRST(number, t) FASTAD_THEN(8 * number, FASTAD_SECOND, t, FASTAD_AT(z + l))
 
 /* The sine as a value: that of -0 is -0. */
 static void keep_zeros(const double *x, double *result, int n) {
@@ -112,10 +113,10 @@ static int64_t forward(const FastadLaneStep *steps, int64_t n, FastadLaneBlock *
         size_t l;
         switch (step->op) {
         FASTAD_ROWS
-        FASTAD_FIRST(0, x[l] + y[l])
-        FASTAD_FIRST(1, x[l] - y[l])
-        FASTAD_FIRST(2, x[l] * y[l])
-        FASTAD_FIRST(3, x[l] / y[l])
+        FASTAD_FIRST(0, FASTAD_AT(x + l) + FASTAD_AT(y + l))
+        FASTAD_FIRST(1, FASTAD_AT(x + l) - FASTAD_AT(y + l))
+        FASTAD_FIRST(2, FASTAD_AT(x + l) * FASTAD_AT(y + l))
+        FASTAD_FIRST(3, FASTAD_QUOTIENT(FASTAD_AT(x + l), FASTAD_AT(y + l)))
         case FASTAD_LANE_SPECIAL: special_value(&block->specials[step->x], block); break;
         case FASTAD_LANE_EXP: fastad_exps(x, out, lanes); break;
         case FASTAD_LANE_LOG: fastad_logs(x, out, lanes); break;

@@ -40,10 +40,18 @@ def lane_of(name):
     return name if name == "INFINITY" else name + "[l]"
 
 
+def vector_of(name):
+    """An operand at the lanes from l on."""
+    return f"FASTAD_AT({name} + l)"
+
+
 def c_of(tree, function=row_name, operand=str):
     """A rule as a C expression without branches."""
     def visit(part):
         match part:
+            case ast.BinOp(op=ast.Div()) if operand is vector_of:
+                dividend = visit(part.left) if operands_of(part.left) else f"FASTAD_ALL({visit(part.left)})"
+                return f"FASTAD_QUOTIENT({dividend}, {visit(part.right)})"
             case ast.Name():
                 return repr(CONSTANTS[part.id]) if part.id in CONSTANTS else operand(part.id)
             case ast.Constant():
@@ -77,6 +85,17 @@ def calls_of(tree):
             if isinstance(part, ast.Call) or isinstance(part, ast.BinOp) and isinstance(part.op, ast.Pow)}
 
 
+def operands_of(tree):
+    return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)} - CONSTANTS.keys()
+
+
+def is_quotient(tree):
+    """Whether a rule is a quotient of sums, differences and products."""
+    parts = (ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context)
+    return (isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div) and "INFINITY" not in operands_of(tree)
+            and all(isinstance(part, parts) and not isinstance(part, ast.Pow) for part in ast.walk(tree)))
+
+
 # Rows whose value is made of instructions.
 SHORT_ROWS = frozenset(op.name for op in ELEMENTARY if calls_of(parsed(op.v)) <= INSTRUCTIONS)
 
@@ -84,6 +103,13 @@ SHORT_ROWS = frozenset(op.name for op in ELEMENTARY if calls_of(parsed(op.v)) <=
 def loop(target, expression, is_short):
     """The statement that computes an expression at every lane."""
     return f"FASTAD_{'EACH' if is_short else 'EACH_CALL'}({target}[l] = {expression})"
+
+
+def rule_loop(target, tree):
+    """The statement that computes a rule at every lane."""
+    if is_quotient(tree):
+        return f"FASTAD_VECTORS({target}, {c_of(tree, operand=vector_of)})"
+    return loop(target, c_of(tree, operand=lane_of), calls_of(tree) <= SHORT_ROWS)
 
 
 def known_partials(op):
@@ -122,11 +148,10 @@ def partial_kernel(op, name, rule):
         if isinstance(argument, ast.Name):
             source = argument.id
         else:
-            lines += ["double argument[FASTAD_MAX_LANES];",
-                      loop("argument", c_of(argument, operand=lane_of), calls_of(argument) <= SHORT_ROWS)]
+            lines += ["double argument[FASTAD_MAX_LANES];", rule_loop("argument", argument)]
         lines.append(LOOPS[call.func.id].format(source))
     if not (isinstance(rest, ast.Name) and rest.id == "p"):
-        lines.append(loop("p", c_of(rest, operand=lane_of), calls_of(rest) <= SHORT_ROWS))
+        lines.append(rule_loop("p", rest))
     body = "".join(f"    {line}\n" for line in [*lines, "(void)x; (void)y; (void)v; (void)l;"])
     return (f"static void {op.name}_{name}_lanes(const double *x, const double *y, const double *v, double *p, int lanes) {{\n"
             f"{body}}}\n")
@@ -151,7 +176,9 @@ def rows_text(first_opcode):
     kernels, forms, parts, pointers, cases = [], {}, {}, {}, []
     for index, op in enumerate(ELEMENTARY):
         operands = ", ".join(f"{operand}[l]" for operand in OPERANDS[:op.arity])
-        cases.append(f"    case {first_opcode + index}: {loop('out', f'{op.name}_v({operands})', op.name in SHORT_ROWS)} break; \\\n")
+        value = parsed(op.v)
+        statement = rule_loop("out", value) if is_quotient(value) else loop("out", f"{op.name}_v({operands})", op.name in SHORT_ROWS)
+        cases.append(f"    case {first_opcode + index}: {statement} break; \\\n")
         for k, name, rule in known_partials(op):
             forms[index, k] = FORMS.get(rule, "FASTAD_BY_PARTIAL")
             parts[index, k] = needs(rule)
