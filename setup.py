@@ -35,7 +35,8 @@ HEADERS = ("core/atomics.h", "core/levels.h", "core/vector.h", "core/support.h",
 LANES_HEADERS = ("core/lanes.h", "core/simd.h")
 OWN_DEPENDS = {
     "core/schedule": ("core/dots.h",), "core/seeds": ("core/seeds.h",), "core/simd": LANES_HEADERS,
-    "core/lanes": (*LANES_HEADERS, "core/lane_guards.h", "core/lane_vectors.h", "core/lanes_kernels.c", "core/generated/lanes_rows.h"),
+    "core/lanes": (*LANES_HEADERS, "core/lane_guards.h", "core/lane_vectors.h", "core/lanes_kernels.c",
+                   "core/generated/lanes_rows.h"),
     "arrays/memory": ("arrays/memory.h",), "arrays/active": ("arrays/checksum.h",),
     "programs/code": (*LANES_HEADERS, "programs/loops.h", "programs/short_loops.h", "programs/extremes.h", "programs/products.h",
                       "programs/narrow_products.h", "programs/narrow_products.c"),

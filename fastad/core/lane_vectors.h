@@ -31,10 +31,10 @@ typedef int Mask;
 
 #if FASTAD_VECTOR == 8
 /* The divider of a processor takes 16 cycles for eight numbers, in which 32 vectors can be added or multiplied. So two vectors of
- * three are divided by products, while the third is with the divider. Their quotients are rounded correctly, by Markstein's theorem
- * (P. W. Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor", IBM Journal of Research and
- * Development 34(1), 1990): where y is 1/b rounded, q within one unit in the last place of a/b, and r = a - b*q, which is exact,
- * q + r*y, rounded once, is a/b rounded.
+ * three are divided by products, while the third is with the divider. Their quotients are rounded correctly, by Markstein's
+ * theorem (P. W. Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor", IBM Journal of Research
+ * and Development 34(1), 1990): where y is 1/b rounded, q within one unit in the last place of a/b, and r = a - b*q, which is
+ * exact, q + r*y, rounded once, is a/b rounded.
  */
 enum { BY_DIVIDER, BY_PRODUCTS };
 #define FASTAD_LOWEST (INT64_C(767) << 52)      /* the exponent of 2^-256, as it is stored */
@@ -48,7 +48,7 @@ static inline Vector by_products(Vector a, Vector b) {
     q = _mm512_mul_pd(a, y);
     q = _mm512_fmadd_pd(_mm512_fnmadd_pd(b, q, a), y, q);   /* off by 2^-84 and its rounding */
     r = _mm512_fnmadd_pd(b, q, a);
-    /* Rounded upward, and corrected from above: the 1/b of a b just below a power of two lies just above the middle of two numbers,
+    /* Rounded upward and corrected from above: the 1/b of a b just below a power of two lies just above the middle of two numbers,
        and would stay on the lower one. */
     e = _mm512_fnmadd_pd(b, y, one);
     y = _mm512_fmadd_round_pd(y, e, y, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);
@@ -60,8 +60,8 @@ static inline Vector by_products(Vector a, Vector b) {
 /* a / b; numbers of extreme size, zeros, infinities and NaN are for the divider. */
 static inline Vector quotient(Vector a, Vector b, int how) {
     const Mask outside = (((Mask)a - FASTAD_LOWEST) | ((Mask)b - FASTAD_LOWEST)) & FASTAD_OUTSIDE;
-    if (how == BY_DIVIDER || __builtin_expect(_mm512_test_epi64_mask((__m512i)outside, (__m512i)outside), 0)) return a / b;
-    return by_products(a, b);
+    const int extreme = _mm512_test_epi64_mask((__m512i)outside, (__m512i)outside);
+    return how == BY_DIVIDER || __builtin_expect(extreme, 0) ? a / b : by_products(a, b);
 }
 
 #define FASTAD_QUOTIENT(a, b) quotient(a, b, how)

@@ -176,8 +176,10 @@ def rows_text(first_opcode):
     kernels, forms, parts, pointers, cases = [], {}, {}, {}, []
     for index, op in enumerate(ELEMENTARY):
         operands = ", ".join(f"{operand}[l]" for operand in OPERANDS[:op.arity])
-        value = parsed(op.v)
-        statement = rule_loop("out", value) if is_quotient(value) else loop("out", f"{op.name}_v({operands})", op.name in SHORT_ROWS)
+        if is_quotient(parsed(op.v)):
+            statement = rule_loop("out", parsed(op.v))
+        else:
+            statement = loop("out", f"{op.name}_v({operands})", op.name in SHORT_ROWS)
         cases.append(f"    case {first_opcode + index}: {statement} break; \\\n")
         for k, name, rule in known_partials(op):
             forms[index, k] = FORMS.get(rule, "FASTAD_BY_PARTIAL")
