@@ -197,3 +197,17 @@ def test_every_level_gives_the_same_bits():
     found = [run(script, FASTAD_SIMD=level) for level in levels]
     assert [done.stdout.split()[0] for done in found] == list(levels), found[0].stderr
     assert len({tuple(done.stdout.split()[1:]) for done in found}) == 1
+
+
+def test_derivatives_that_are_zero_on_a_path():
+    """Arrays begin with whatever was in their memory: what no sweep writes must be zero all the same."""
+    def f(v, s):
+        return v[0] * v[2] if s > 0.0 else s * 3.0 + v[1]
+
+    v, s = columns_of(3000)
+    kept = [np.full((3000, 3), np.nan) for _ in range(20)]
+    del kept
+    for what in ("grad", "value_and_grad"):
+        check(f, (v, s), what, (0, 1))
+    check(lambda v, s: [v[0] * v[0], s * 2.0, 3.0], (v[:50], s[:50]), "jacobian", (0, 1))
+    check(lambda v, s: v[0] ** 3 + s, (v[:50], s[:50]), "hessian", (0, 1))

@@ -4,6 +4,7 @@ class Lanes:
     adjoints: int
     step_count: int
     back_count: int
+    gradient_count: int
 
 class Points:
     lanes: Lanes

@@ -131,10 +131,10 @@ def _described(x):
 
 
 class Results:
-    """The results of all rows: an array for each leaf of what a call gives, with an entry per row, zero at first if `zeros`."""
+    """The results of all rows: an array for each leaf of what a call gives, with an entry per row."""
 
-    def __init__(self, name, count, zeros):
-        self.name, self.count, self.make = name, count, np.zeros if zeros else np.empty
+    def __init__(self, name, count):
+        self.name, self.count = name, count
         self.arrays: list = []
         self.structure = NUMBER
         self._first = None
@@ -144,7 +144,7 @@ class Results:
         leaves, structure = flatten(tree)
         self._first, self.structure = row, structure.frozen() if type(structure) is Nesting else structure
         entries = [self._entry(leaf, row) for leaf in leaves]
-        self.arrays = memory.made(self.make, [((self.count, *entry.shape), entry.dtype) for entry in entries])
+        self.arrays = memory.made(np.empty, [((self.count, *entry.shape), entry.dtype) for entry in entries])
         self.put(tree, row)
 
     def _entry(self, leaf, row):

@@ -78,8 +78,7 @@ class _Map:
 
     def __init__(self, program, batch, what, argnums, threads, bar):
         self.program, self.batch, self.what, self.argnums, self.threads, self.bar = program, batch, what, argnums, threads, bar
-        # Derivatives that are zero on a path are not written.
-        self.results = Results(program._name, batch.count, what != "value")
+        self.results = Results(program._name, batch.count)
         self.again = False               # whether rows may have to be called again
         self.error, self.limit = None, batch.count     # what a row raised, and that row: those behind it do not count
         call = program if what == "value" else getattr(program, what)
@@ -217,7 +216,7 @@ class _Plan:
         # All rows, which nothing has put into another order, need no list of their numbers.
         numbers = None if len(rows) == one.batch.count else np.ascontiguousarray(rows, np.int64)
         outputs, constants = self.outputs(code, target)
-        make, width = self.workers(code, target, outputs)
+        make, width = self.workers(code, target, outputs, rows)
         workers = spread(make, len(rows), numbers, one.threads, one.bar, width)
         groups, lost = self.left_at_guards(code, workers) if width > 1 else self.left(workers)
         done = len(rows) - len(lost)
@@ -237,7 +236,7 @@ class _Plan:
             target = self.paths.code_for(code, kind, self.differentiated, self.arguments)
         except RunEagerly:
             return None
-        if target is None or (kind == "gradient" and target is code and not code.numeric):
+        if target is None or (kind == "gradient" and target is code and (not code.numeric or self.lanes(code, code) is None)):
             return None
         if one.what in SEVERAL:
             if not all(isinstance(x, (int, Plain)) for x in target.outputs) or target.n * len(target.outputs) > MOST_SWEPT \
@@ -246,15 +245,25 @@ class _Plan:
             one.again |= target is not code or sum(np.size(self.arguments.leaves[k]) for k in self.differentiated) < len(code.outputs)
         return target
 
-    def workers(self, code, target, outputs):
+    def workers(self, code, target, outputs, rows):
         """(what makes a worker, how many rows it takes at once: 1 where it does not work on lanes)"""
         inputs = [(address, stride) for address, stride, _ in self.placed]
         lanes = self.lanes(code, target) if target is code or self.map.what in SEVERAL else None
         if lanes is None:
             return functools.partial(RowWorker, target, inputs, [result for result in outputs if result is not None]), 1
         from ..core.lanes import Points, Worker
-        points = Points(lanes, inputs, [None if result is None else result[1] for result in outputs], self.derivatives(code, target))
+        derivatives = self.derivatives(code, target)
+        # Those that are zero on a path are not written.
+        if lanes.gradient_count < sum(np.size(self.arguments.leaves[k]) for _, k in derivatives):
+            self.set_to_zero(code, rows)
+        points = Points(lanes, inputs, [None if result is None else result[1] for result in outputs], derivatives)
         return functools.partial(Worker, points), lanes.width
+
+    def set_to_zero(self, code, rows):
+        """The derivatives of rows."""
+        first = len(code.outputs) if self.map.what == "value_and_grad" else 0
+        for array in self.map.results.arrays[first:]:
+            array[slice(rows.start, rows.stop) if type(rows) is range else rows] = 0.0
 
     def lanes(self, code, target):
         """The path, or what is recorded behind it, on lanes, made once."""
