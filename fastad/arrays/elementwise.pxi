@@ -10,6 +10,10 @@ cdef extern from "fastad/core/vector.h":
     void fastad_sums_float(float* out, const float* w, int64_t n, bint add) noexcept nogil
     void fastad_differences_double(double* out, const double* w, int64_t n, bint add) noexcept nogil
     void fastad_differences_float(float* out, const float* w, int64_t n, bint add) noexcept nogil
+    double fastad_sum_of_products(const double* w, const double* p, int n) noexcept nogil
+    int FASTAD_MULTIPLIED_WITH_ZERO
+    void fastad_arithmetic_double(int op, const double* x, const double* y, double x0, double y0, double* v, int64_t n) noexcept nogil
+    void fastad_arithmetic_float(int op, const float* x, const float* y, float x0, float y0, float* v, int64_t n) noexcept nogil
 
 cdef extern from "<fenv.h>" nogil:
     int fetestexcept(int flags)
@@ -19,59 +23,6 @@ include "../core/partials.pxi"
 
 
 # ---- values ------------------------------------------------------------------------------------------------------------------
-
-cdef void arithmetic_loop(int op, const real* x, const real* y, real x0, real y0, real* v, Py_ssize_t n) noexcept nogil:
-    """v = x op y, where an operand that is NULL is the number x0 or y0."""
-    cdef Py_ssize_t i
-    if x != NULL and y != NULL:
-        if op == OP_ADD:
-            for i in range(n):
-                v[i] = x[i] + y[i]
-        elif op == OP_SUBTRACT:
-            for i in range(n):
-                v[i] = x[i] - y[i]
-        elif op == OP_MULTIPLY:
-            for i in range(n):
-                v[i] = x[i] * y[i]
-        elif op == OP_MULZ:
-            for i in range(n):
-                v[i] = x[i] * y[i] if x[i] != 0.0 and y[i] != 0.0 else 0.0
-        else:
-            for i in range(n):
-                v[i] = x[i] / y[i]
-    elif x != NULL:
-        if op == OP_ADD:
-            for i in range(n):
-                v[i] = x[i] + y0
-        elif op == OP_SUBTRACT:
-            for i in range(n):
-                v[i] = x[i] - y0
-        elif op == OP_MULTIPLY:
-            for i in range(n):
-                v[i] = x[i] * y0
-        elif op == OP_MULZ:
-            for i in range(n):
-                v[i] = x[i] * y0 if x[i] != 0.0 and y0 != 0.0 else 0.0
-        else:
-            for i in range(n):
-                v[i] = x[i] / y0
-    else:
-        if op == OP_ADD:
-            for i in range(n):
-                v[i] = x0 + y[i]
-        elif op == OP_SUBTRACT:
-            for i in range(n):
-                v[i] = x0 - y[i]
-        elif op == OP_MULTIPLY:
-            for i in range(n):
-                v[i] = x0 * y[i]
-        elif op == OP_MULZ:
-            for i in range(n):
-                v[i] = x0 * y[i] if x0 != 0.0 and y[i] != 0.0 else 0.0
-        else:
-            for i in range(n):
-                v[i] = x0 / y[i]
-
 
 cdef inline bint is_simple(x) noexcept:
     """Whether x is a contiguous array of float64 or float32 with at least one dimension."""
@@ -115,10 +66,11 @@ cdef ndarray quick_arithmetic(int op, x, y):
         return None
     kind = PyArray_TYPE(shape_of)
     v = PyArray_EMPTY(PyArray_NDIM(shape_of), PyArray_DIMS(shape_of), kind, 0)
+    op = FASTAD_MULTIPLIED_WITH_ZERO if op == OP_MULZ else op - OP_ADD
     if kind == NPY_DOUBLE:
-        arithmetic_loop[double](op, <const double*>p, <const double*>q, x0, y0, <double*>PyArray_DATA(v), PyArray_SIZE(v))
+        fastad_arithmetic_double(op, <const double*>p, <const double*>q, x0, y0, <double*>PyArray_DATA(v), PyArray_SIZE(v))
     else:
-        arithmetic_loop[float](op, <const float*>p, <const float*>q, <float>x0, <float>y0, <float*>PyArray_DATA(v), PyArray_SIZE(v))
+        fastad_arithmetic_float(op, <const float*>p, <const float*>q, <float>x0, <float>y0, <float*>PyArray_DATA(v), PyArray_SIZE(v))
     return None if fetestexcept(FE_DIVBYZERO | FE_OVERFLOW | FE_INVALID) else v
 
 
@@ -393,6 +345,11 @@ cdef inline const double* block_of(const Source* source, Py_ssize_t start, int n
     return room
 
 
+cdef inline const Source* source_that_is(Partial* partial, const Source* x, const Source* y, const Source* v) noexcept nogil:
+    """The source that a partial is; NULL if it is not one of them."""
+    return x if partial.form == FORM_X else y if partial.form == FORM_Y else v if partial.form == FORM_V else NULL
+
+
 cdef void add_product(real* out, const real* w, Partial* partial, const Source* x, const Source* y, const Source* v, Py_ssize_t n,
                       bint add) noexcept nogil:
     """out (+)= w times a partial; out may be w if nothing is added."""
@@ -403,7 +360,7 @@ cdef void add_product(real* out, const real* w, Partial* partial, const Source* 
     cdef Py_ssize_t start, block
     cdef int m
     cdef const double* factors
-    cdef const Source* direct = x if partial.form == FORM_X else y if partial.form == FORM_Y else v if partial.form == FORM_V else NULL
+    cdef const Source* direct = source_that_is(partial, x, y, v)
     if partial.form == FORM_ONE:
         if real is double:
             fastad_sums_double(out, w, n, add)
@@ -458,6 +415,12 @@ cdef double total_product(const real* w, Partial* partial, const Source* x, cons
     cdef double total = 0.0
     cdef Py_ssize_t start, block
     cdef int m, k
+    cdef const Source* direct = source_that_is(partial, x, y, v)
+    if real is double and direct != NULL and direct.d != NULL:
+        for block in range((n + BLOCK - 1) // BLOCK):
+            start = block * BLOCK
+            total += fastad_sum_of_products(w + start, direct.d + start, <int>min(<Py_ssize_t>BLOCK, n - start))
+        return total
     at[0], at[1], at[2] = x[0], y[0], v[0]
     for block in range((n + BLOCK - 1) // BLOCK):
         start = block * BLOCK
@@ -517,8 +480,9 @@ cdef bint elementwise_reverse(NumericSweep sweep, Elementwise instruction, int64
                     <float*>pw, &partials[op][k], &sources[0], &sources[1], &sources[2], n)
     sweep.store(instruction.out, None)
     if last == 1 and instruction.x.kind == ARRAY and partials[op][0].form and instruction.x.number != instruction.y.number \
-            and sweep.arrays[instruction.x.number] is None and sweep.arrays[instruction.y.number] is not None:
-        # What is added to something goes first, so that the other can take over the memory.
+            and sweep.arrays[instruction.x.number] is None \
+            and (partials[op][0].form == FORM_ONE or sweep.arrays[instruction.y.number] is not None):
+        # What is added to something goes first, so that the other can take over the memory; so does what is another number.
         last = 0
     for order in range(arity):
         k = order ^ (arity > 1 and last == 0)

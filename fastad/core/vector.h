@@ -84,4 +84,36 @@ static FASTAD_ALWAYS_INLINE float fastad_mulz_of_float(float w, float p) {
 FASTAD_LOOPS(double, double, FASTAD_IN_PLACE)
 FASTAD_LOOPS(float, float, FASTAD_CONVERTED)
 
+/* The sum of w*p, of at most FASTAD_BLOCK elements. */
+FASTAD_CLONES static double fastad_sum_of_products(const double *w, const double *p, int n) {
+    double totals[16] = {0}, total = 0.0;
+    int i, k;
+    for (i = 0; i + 16 <= n; i += 16) for (k = 0; k < 16; k++) totals[k] += fastad_mulz_of_double(w[i + k], p[i + k]);
+    for (; i < n; i++) total += fastad_mulz_of_double(w[i], p[i]);
+    for (k = 0; k < 16; k++) total += totals[k];
+    return total;
+}
+
+/* v = x op y, where an operand that is NULL is the number x0 or y0. */
+enum { FASTAD_ADDED, FASTAD_SUBTRACTED, FASTAD_MULTIPLIED, FASTAD_DIVIDED, FASTAD_MULTIPLIED_WITH_ZERO };      /* the rows add to divide, mulz */
+#define FASTAD_EACH_OF(expression) { for (i = 0; i < n; i++) v[i] = expression; } break;
+#define FASTAD_ARITHMETIC_OF(name, a, b) \
+    switch (op) { \
+    case FASTAD_ADDED: FASTAD_EACH_OF(a + b) \
+    case FASTAD_SUBTRACTED: FASTAD_EACH_OF(a - b) \
+    case FASTAD_MULTIPLIED: FASTAD_EACH_OF(a * b) \
+    case FASTAD_DIVIDED: FASTAD_EACH_OF(a / b) \
+    default: FASTAD_EACH_OF(fastad_mulz_of_##name(a, b)) \
+    }
+#define FASTAD_ARITHMETIC(real, name) \
+    FASTAD_CLONES static void fastad_arithmetic_##name(int op, const real *x, const real *y, real x0, real y0, real *v, int64_t n) { \
+        int64_t i; \
+        if (x && y) { FASTAD_ARITHMETIC_OF(name, x[i], y[i]) } \
+        else if (x) { FASTAD_ARITHMETIC_OF(name, x[i], y0) } \
+        else { FASTAD_ARITHMETIC_OF(name, x0, y[i]) } \
+    }
+
+FASTAD_ARITHMETIC(double, double)
+FASTAD_ARITHMETIC(float, float)
+
 #endif
