@@ -78,7 +78,13 @@ def _gap(x, y):
     return np.where(np.equal(x, y), v.dtype.type(0), v)[()]
 
 
-_OWN = {"mulz": _mulz, "div0": _div0, "divz": _divz, "logz": _logz, "gap": _gap, "stop_gradient": np.positive}
+def _expit(x):
+    """1 / (1 + exp(-x)): scipy.special's, without SciPy, as derivatives of np.logaddexp need it."""
+    with np.errstate(over="ignore"):       # where the value is 0
+        return 1.0 / (1.0 + np.exp(-x))
+
+
+_OWN = {"mulz": _mulz, "div0": _div0, "divz": _divz, "logz": _logz, "gap": _gap, "expit": _expit, "stop_gradient": np.positive}
 
 
 def _of_whole_orders(ufunc, order):
