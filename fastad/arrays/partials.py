@@ -103,14 +103,13 @@ def value_function(name):
     if op.numpy and ":" not in op.numpy[0]:
         return getattr(np, op.numpy[0])
     if op.scipy:
-        import scipy.special
         function, _, output = op.scipy[0].partition(":")
-        function = getattr(scipy.special, function)
+        function = getattr(elementals.scipy_special(name), function)
         return (lambda *operands: function(*operands)[int(output)]) if output else _of_whole_orders(function, op.order)
     if name in _ELEMENTARY:
         return _element_by_element(name)
     index = _SPECIAL[name]
-    elementals.register_special()
+    elementals.register_special(name)
     of_objects = np.frompyfunc(lambda *operands: scalar.apply_special(index, *operands), op.arity, 1)
     return lambda *operands: np.asarray(of_objects(*(np.asarray(x, float) for x in operands)), float)[()]
 
@@ -125,6 +124,7 @@ def apply(name, *operands, ufunc=None):
         return elementals.apply(name, *operands)
     if name in _ELEMENTARY:
         return active.apply_row(_ELEMENTARY[name], ufunc or value_function(name), *operands)
+    elementals.scipy_special(name)       # an old SciPy may have the ufunc, and not what its derivative needs
     return active.apply_special_row(_SPECIAL[name], ufunc or value_function(name), operands)
 
 
