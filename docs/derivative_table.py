@@ -46,7 +46,7 @@ def rows(ops):
 
 def markdown():
     """The table as Markdown: elementary rows first, then scipy.special by family."""
-    lines = [f"{len(ELEMENTARY)} elementary rows and {len(SPECIAL)} of `scipy.special`.", "", "## Elementary", "",
+    lines = [f"{len(ELEMENTARY)} elementary rows and {len(SPECIAL)} of `scipy.special`, which need SciPy.", "", "## Elementary", "",
              *rows(ELEMENTARY)]
     for group in GROUPS:
         module = import_module(f"fastad.table.special_{group}")

@@ -14,10 +14,9 @@ try:
     from .debugging import debug
     from .errors import FormatError, GuardError, TraceError
     from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, stop_gradient, trace, value_and_grad, vjp
-    # These are imported when they are first needed, as that takes long; that one is missing is said here.
-    for _name in ("scipy", "optree"):
-        if _find_spec(_name) is None:
-            raise ModuleNotFoundError(f"No module named {_name!r}", name=_name)
+    # It is imported when it is first needed, as that takes long; that it is missing is said here.
+    if _find_spec("optree") is None:
+        raise ModuleNotFoundError("No module named 'optree'", name="optree")
 except Exception as _error:      # whichever it is: an import that is tried again, after one that failed, ends in another
     from ._installation import explain
     explain(_error)

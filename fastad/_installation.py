@@ -1,9 +1,10 @@
-"""What is wrong with an installation that can not be imported, and what to do about it."""
+"""What is wrong with an installation, and what to do about it."""
 
 import importlib.machinery
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 NUMPY, SCIPY = 2, "1.17"
 _PACKAGE = Path(__file__).parent
@@ -33,6 +34,24 @@ def _core_is_missing_or_foreign() -> str:
             f"{sys.executable} -m pip install -e . (needs a C compiler); else {sys.executable} -m pip install --force-reinstall fastad")
 
 
+def is_old_scipy(version: str) -> bool:
+    """Whether special functions need a newer SciPy than this one."""
+    return [int(part) for part in version.split(".")[:2]] < [int(part) for part in SCIPY.split(".")]
+
+
+def scipy_special(function: str) -> Any:
+    """scipy.special, which `function` needs; ImportError that says what to install where it is missing or old."""
+    try:
+        import scipy.special
+    except ImportError as error:
+        raise ImportError(f"{function} needs SciPy, which can not be imported ({error}): pip install 'fastad[scipy]'",
+                          name="scipy") from error
+    if is_old_scipy(scipy.__version__):
+        raise ImportError(f"{function} needs SciPy {SCIPY} or newer; this is SciPy {scipy.__version__}: "
+                          "pip install --upgrade 'fastad[scipy]'", name="scipy")
+    return scipy.special
+
+
 def _scipy_is_another(error: Exception) -> str:
     # core.special asks cython_special for functions in C: SciPy may not have one, or have it with other arguments.
     if "cython_special" not in str(error):
@@ -47,8 +66,8 @@ def explain(error: Exception) -> None:
     knows nothing."""
     text = _numpy_is_missing_or_old() or _core_is_missing_or_foreign() or _scipy_is_another(error)
     name, path = (getattr(error, "name", None) or "").split(".")[0], getattr(error, "path", None)
-    if not text and name in ("scipy", "optree"):
-        text = f"fastad needs {name}, which can not be imported ({error}): pip install {name}"
+    if not text and name == "optree":
+        text = f"fastad needs optree, which can not be imported ({error}): pip install optree"
     if not text and path is not None and path.startswith(str(_PACKAGE)) and "cannot import name" in str(error):
         text = (f"{path} is of another version than the rest of fastad ({error}): if this is a checkout, build it again with "
                 f"{sys.executable} -m pip install -e .; else {sys.executable} -m pip install --force-reinstall fastad")

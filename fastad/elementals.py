@@ -9,6 +9,8 @@ from .table.generate import FIRST_OPCODE
 
 _OPCODES = {op.name: FIRST_OPCODE + index for index, op in enumerate(ELEMENTARY)}
 _SPECIAL_ROWS = {op.name: index for index, op in enumerate(SPECIAL)}
+_PUBLIC_NAMES = {op.name: f"fastad.math.{op.math[0]}" if op.math else f"scipy.special.{op.scipy[0].partition(':')[0]}"
+                 for op in SPECIAL if op.math or op.scipy}
 _TAPE_NAMES = {0: "constant", 1: "input", 2: "extra", 4: "array", 5: "gather", 6: "put"}
 
 
@@ -20,8 +22,19 @@ def opcode_name(opcode, b=0):
 
 
 @functools.cache
-def register_special():
-    """Registers the kernels of the special rows; not before one is asked for, as SciPy takes long to import."""
+def scipy_special(name):
+    """scipy.special; ImportError that says that `name`, a special row or another function, needs it, and what to install.
+
+    Not before it is needed: SciPy takes long to import, and may be missing.
+    """
+    from . import _installation
+    return _installation.scipy_special(_PUBLIC_NAMES.get(name, name))
+
+
+@functools.cache
+def register_special(name):
+    """Registers the kernels of the special rows; not before one, `name`, is asked for."""
+    scipy_special(name)
     try:
         from .core import special  # noqa: F401
     except (ImportError, TypeError) as error:
@@ -40,7 +53,7 @@ def apply(name, *operands):
             return scalar.apply(_OPCODES[name], *operands)
         return scalar.value_by_row(_OPCODES[name], *operands)
     index = _SPECIAL_ROWS[name]
-    register_special()
+    register_special(name)
     return scalar.apply_special(index, *operands)
 
 

@@ -110,9 +110,10 @@ _IN_SCIPY = ("SciPy computes with plain numbers there; write it with NumPy's fun
 
 def _called_by_scipy():
     """Whether code of SciPy runs between the user's line and here."""
-    if "scipy" not in sys.modules:
+    scipy = sys.modules.get("scipy")
+    if scipy is None:
         return False
-    folder = os.path.dirname(sys.modules["scipy"].__file__) + os.sep
+    folder = os.path.dirname(scipy.__file__) + os.sep
     frame, user = sys._getframe(1), _user_frame()
     while frame is not None and frame is not user:
         if frame.f_code.co_filename.startswith(folder):

@@ -2,7 +2,8 @@
 
 Smooth functions return active values. `floor`, `ceil` and `trunc` return tracked whole numbers with derivative zero, which
 serve as indices; what answers a question (`isnan`, `isclose`, ...) answers with a plain bool or int. Outside a function's
-domain active values give NaN or infinity, as np.float64, where `math` raises ValueError.
+domain active values give NaN or infinity, as np.float64, where `math` raises ValueError. `gamma`, `lgamma`, `fma` and `sumprod`
+of active values need SciPy.
 """
 
 import functools
@@ -25,6 +26,7 @@ from .core.functions import (
 from .core.functions import number as _number
 from .core.scalar import Active, leave, stop_gradient
 from .elementals import apply as _apply
+from .elementals import scipy_special as _scipy_special
 from .ufuncs import frexp as _frexp
 from .ufuncs import modf as _modf
 
@@ -145,6 +147,7 @@ def sumprod(p: Iterable[Any], q: Iterable[Any], /) -> Any:
     total = _dot(p, q)
     if not isfinite(total):
         return total
+    _scipy_special("fastad.math.sumprod")       # for fma, which would be named otherwise
     products = [a * b for a, b in zip(p, q, strict=True)]
     errors = [stop_gradient(fma(a, b, -c)) for a, b, c in zip(p, q, products, strict=True)]
     return fsum(products + errors)

@@ -78,7 +78,13 @@ def _gap(x, y):
     return np.where(np.equal(x, y), v.dtype.type(0), v)[()]
 
 
-_OWN = {"mulz": _mulz, "div0": _div0, "divz": _divz, "logz": _logz, "gap": _gap, "stop_gradient": np.positive}
+def _expit(x):
+    """1 / (1 + exp(-x)): scipy.special's, without SciPy, as derivatives of np.logaddexp need it."""
+    with np.errstate(over="ignore"):       # where the value is 0
+        return 1.0 / (1.0 + np.exp(-x))
+
+
+_OWN = {"mulz": _mulz, "div0": _div0, "divz": _divz, "logz": _logz, "gap": _gap, "expit": _expit, "stop_gradient": np.positive}
 
 
 def _of_whole_orders(ufunc, order):
@@ -97,14 +103,13 @@ def value_function(name):
     if op.numpy and ":" not in op.numpy[0]:
         return getattr(np, op.numpy[0])
     if op.scipy:
-        import scipy.special
         function, _, output = op.scipy[0].partition(":")
-        function = getattr(scipy.special, function)
+        function = getattr(elementals.scipy_special(name), function)
         return (lambda *operands: function(*operands)[int(output)]) if output else _of_whole_orders(function, op.order)
     if name in _ELEMENTARY:
         return _element_by_element(name)
     index = _SPECIAL[name]
-    elementals.register_special()
+    elementals.register_special(name)
     of_objects = np.frompyfunc(lambda *operands: scalar.apply_special(index, *operands), op.arity, 1)
     return lambda *operands: np.asarray(of_objects(*(np.asarray(x, float) for x in operands)), float)[()]
 
@@ -119,6 +124,7 @@ def apply(name, *operands, ufunc=None):
         return elementals.apply(name, *operands)
     if name in _ELEMENTARY:
         return active.apply_row(_ELEMENTARY[name], ufunc or value_function(name), *operands)
+    elementals.scipy_special(name)       # an old SciPy may have the ufunc, and not what its derivative needs
     return active.apply_special_row(_SPECIAL[name], ufunc or value_function(name), operands)
 
 

@@ -4,6 +4,7 @@ They are looked up in the tables of this module, never imported by name. Each wa
 them.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..arrays import partials
 from ..arrays.functions import converted
 from ..arrays.rules.extremes import tie_means, tie_shares
 from ..arrays.rules.helpers import scatter_add
+from ..elementals import scipy_special
 from ..table import ELEMENTARY, SPECIAL
 from ..table.generate import FIRST_OPCODE
 from .container import need, short
@@ -87,11 +89,10 @@ def ufunc_name(ufunc: Any, op: Any) -> str:
     for name in op.numpy:
         if getattr(np, name, None) is ufunc:
             return f"numpy.{name}"
-    if op.scipy:
-        import scipy.special
-        for name in op.scipy:
-            if getattr(scipy.special, name, None) is ufunc:
-                return f"scipy.special.{name}"
+    special = sys.modules.get("scipy.special")       # where it is not imported, the ufunc is not of it
+    for name in op.scipy:
+        if getattr(special, name, None) is ufunc:
+            return f"scipy.special.{name}"
     raise TypeError(f"{ufunc.__name__} is a function that can not be kept in a file")
 
 
@@ -104,8 +105,7 @@ def ufunc_named(name: Any, op: Any) -> Any:
     if module == "numpy" and name in op.numpy:
         found = getattr(np, name, None)
     elif module == "scipy.special" and name in op.scipy:
-        import scipy.special
-        found = getattr(scipy.special, name, None)
+        found = getattr(scipy_special(f"scipy.special.{name}"), name, None)
     else:
         found = None
     need(type(found) is np.ufunc and found.nin == op.arity, f"no function that computes {op.name}")

@@ -111,7 +111,7 @@ class PathReader:
             need((behind > 0).all() and (opcode[behind - 1] == EXTRA).all(), "an instruction lacks operands")
             behind = special[arity > 3]
             need((behind > 1).all() and (opcode[behind - 2] == EXTRA).all(), "an instruction lacks operands")
-            register_special()
+            register_special(SPECIAL[b[special[0]]].name)
         puts = np.flatnonzero(opcode == PUT)
         need((puts > 0).all() and (opcode[puts - 1] == EXTRA).all(), "an instruction lacks operands")
 

@@ -138,6 +138,8 @@ class Paths:
             try:
                 with scalar.Suspended():
                     found = derive(code, kind, differentiated, values)
+            except ImportError:
+                raise               # says what to install; once it is there the program goes on
             except Exception as error:
                 if self.f is None and isinstance(error, (AttributeError, LookupError)):
                     # Only what is in the file can lead there.

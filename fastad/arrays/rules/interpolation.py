@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ...elementals import scipy_special
 from .helpers import like, scatter_add
 from .registry import rule
 from .selection import pick
@@ -82,8 +83,7 @@ def _sinc(w, result, x):
 
 @rule(np.i0, "x", structure="elementwise")
 def _i0(w, result, x):
-    from scipy.special import i1  # here, because the import of scipy.special takes long
-    return like(np.where(w == 0, 0, w * i1(x)), x)
+    return like(np.where(w == 0, 0, w * scipy_special("the derivative of np.i0").i1(x)), x)
 
 
 @rule(np.unwrap, "p", structure="elementwise")
