@@ -642,5 +642,6 @@ def _method_of_scalar(x, name):
 
 COMPOSED[np.where] = where
 active.set_protocol(partials.opcodes, call_ufunc, call_function, array, _METHODS)
-scalar.set_array_hooks(ActiveArray, np.dtype(np.float64), call_ufunc, call_function, active.compare, array, _method_of_scalar)
+scalar.set_array_hooks(ActiveArray, np.ndarray, np.dtype(np.float64), active.ufunc_of_scalar, call_function, active.compare, array,
+                       _method_of_scalar)
 partials.UFUNCS.find(np.add)

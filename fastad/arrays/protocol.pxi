@@ -53,6 +53,30 @@ cdef object operator(int op, object ufunc, x, y):
     return elementwise(op, ufunc, as_operand(x), as_operand(y), 2)
 
 
+cdef object quick_ufunc(ufunc, tuple inputs):
+    """A ufunc with derivatives of two operands, one of which is an array, as the operator is computed; NotImplemented for all others."""
+    cdef int op
+    cdef object x, y
+    found = opcodes.get(ufunc)
+    if found is None or len(inputs) != 2 or current_tape().recording:
+        return NotImplemented
+    op, x, y = found, inputs[0], inputs[1]
+    if partials[op][0].form == FORM_NONE and partials[op][1].form == FORM_NONE:
+        return NotImplemented
+    if type(x) is ActiveArray or type(y) is ActiveArray or is_simple(x) or is_simple(y):
+        return operator(op, ufunc, x, y)
+    return NotImplemented
+
+
+def ufunc_of_scalar(ufunc, method, inputs, kwargs):
+    """A ufunc, or one of its methods, with an active scalar among its operands; what its `__array_ufunc__` does."""
+    if method == "__call__" and not kwargs:
+        result = quick_ufunc(ufunc, inputs)
+        if result is not NotImplemented:
+            return result
+    return _call_ufunc(ufunc, method, inputs, kwargs)
+
+
 cdef object in_place(ActiveArray x, int op, object ufunc, y):
     result = operator(op, ufunc, x, y)
     if result is NotImplemented or x.scalar:
@@ -279,10 +303,11 @@ cdef class ActiveArray:
     # NumPy's protocols.
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        if method == "__call__" and not kwargs and len(inputs) == 1:
-            op = opcodes.get(ufunc)
-            if op is not None:
-                return elementwise(op, ufunc, inputs[0], None, 1)
+        if method == "__call__" and not kwargs:
+            op = opcodes.get(ufunc) if len(inputs) == 1 else None
+            result = quick_ufunc(ufunc, inputs) if op is None else elementwise(op, ufunc, inputs[0], None, 1)
+            if result is not NotImplemented:
+                return result
         return _call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function, types, args, kwargs):

@@ -60,7 +60,7 @@ cdef int32_t lift_slowly(CTape* t, object x) except -1:
         raise _errors().stale_value((<Active>x).epoch != 0)
     if isinstance(x, (float, int)):
         return constant(t, x)
-    if Py_TYPE(<PyObject*>x) == array_type:
+    if Py_TYPE(<PyObject*>x) == array_type or (Py_TYPE(<PyObject*>x) == plain_array_type and x.ndim):
         return NOT_A_NUMBER
     number = _errors().plain_number(x)
     return NOT_A_NUMBER if number is None else constant(t, number)
@@ -322,17 +322,18 @@ cdef object compare_recorded(CTape* t, Active x, y, int op):
 
 _ufunc_hook = _function_hook = _compare_hook = _as_array_hook = _method_hook = _dtype = None
 cdef PyTypeObject* array_type = NULL
+cdef PyTypeObject* plain_array_type = NULL
 
 
-def set_array_hooks(type type_of_arrays, dtype, call_ufunc, call_function, compare, as_array, method):
-    """Sets the type of active arrays, NumPy's float64, and what NumPy's protocols on an active scalar call.
+def set_array_hooks(type type_of_arrays, type type_of_plain_arrays, dtype, call_ufunc, call_function, compare, as_array, method):
+    """Sets the types of active and of plain arrays, NumPy's float64, and what NumPy's protocols on an active scalar call.
 
     call_ufunc(ufunc, method, inputs, kwargs), call_function(function, args, kwargs), compare(x, array, op of Python's),
     as_array(x), which has no dimensions, and method(x, name), one that np.float64 has and float has not.
     """
-    global array_type, _dtype, _ufunc_hook, _function_hook, _compare_hook, _as_array_hook, _method_hook
+    global array_type, plain_array_type, _dtype, _ufunc_hook, _function_hook, _compare_hook, _as_array_hook, _method_hook
     _compare_hook, _as_array_hook, _method_hook = compare, as_array, method
-    array_type = <PyTypeObject*>type_of_arrays
+    array_type, plain_array_type = <PyTypeObject*>type_of_arrays, <PyTypeObject*>type_of_plain_arrays
     _dtype, _ufunc_hook, _function_hook = dtype, call_ufunc, call_function
 
 
