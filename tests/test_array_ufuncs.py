@@ -1,6 +1,7 @@
 """Every ufunc with a row of the op table on arrays, against the same row on scalars, element by element."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import scipy.special
 from sampling import points
 
 import fastad
+from fastad.arrays import active
 from fastad.elementals import apply
 from fastad.table import ELEMENTARY, OPERANDS, SPECIAL
 
@@ -223,3 +225,40 @@ def test_out_of_more_dimensions():
     for other in (np.ones((2, N - 1)), np.ones((N, 1)), np.ones(N)):
         with pytest.raises(ValueError):
             fastad.grad(lambda x, other: np.sum(np.exp(x, out=other * 2.0)), (0, 1))(x, other)
+
+
+@pytest.mark.parametrize("ufunc", [np.add, np.subtract, np.multiply, np.divide, np.power, np.maximum, np.arctan2, np.hypot])
+@pytest.mark.parametrize("dtype", [float, np.float32])
+def test_numbers_and_plain_arrays_with_active_ones(ufunc, dtype):
+    """The short way of a ufunc with two operands gives the values and types of NumPy, whichever of them is active."""
+    plain = np.array([[0.5, 1.5, 2.5], [3.0, 0.25, 1.0]], dtype)
+    point = np.array([1.25, 0.75, 2.0])
+    others = [plain, plain[::-1, ::-1], plain[0], np.float64(1.5), 2, 0.5, np.array(1.5)]
+    for other in others:
+        for of_active in (lambda x: x, lambda x: x[0] if dtype is float else x[:1], lambda x: x.astype(np.float32)):
+            def value(x, other=other, of_active=of_active):
+                return ufunc(of_active(x), other), ufunc(other, of_active(x))
+
+            (value_x, value_y), tangents = fastad.jvp(value, (point,), (np.ones(3),))
+            for found, expected in zip((value_x, value_y), value(point)):
+                assert np.array_equal(found, expected) and np.asarray(found).dtype == np.asarray(expected).dtype
+            step = 1e-6
+            for tangent, up, down in zip(tangents, value(point + step), value(point - step)):
+                if np.asarray(up).dtype == of_active(point).dtype == np.float64:
+                    np.testing.assert_allclose(tangent, (up - down) / (2 * step), rtol=1e-4, atol=1e-6)
+
+
+def test_broadcast_as_numpy():
+    w = np.arange(12.0).reshape(3, 4)
+    for array, shape in [(w, (3, 4)), (w[:, :1], (3, 5)), (w[::2, None, ::-1], (2, 2, 3, 4)), (np.float64(2.0)[...], ()), (w[0, :1], (0,))]:
+        try:
+            expected = np.broadcast_to(array, shape)
+        except ValueError as error:
+            with pytest.raises(ValueError, match=re.escape(str(error)[:30])):
+                active.broadcast(array, shape)
+            continue
+        found = active.broadcast(array, shape)
+        assert np.array_equal(found, expected) and found.strides == expected.strides and not found.flags.writeable
+    for shape in [(4, 3), (4,), (2, 3, 5)]:
+        with pytest.raises(ValueError):
+            active.broadcast(w, shape)

@@ -53,9 +53,11 @@ cdef enum:
     CONSTANT = 0
     SCALAR = 1
     ARRAY = 2
+    MOST_DIMENSIONS = 64      # of an array of NumPy's
     COPIED = 1 << 15          # bytes: plain operands up to this size are copied when a rule keeps them, larger ones checked
 
 cdef object _add = np.add, _subtract = np.subtract, _multiply = np.multiply, _divide = np.divide, _power = np.power
+cdef object _matmul = np.matmul
 cdef object _remainder = np.remainder, _floor_divide = np.floor_divide, _sum = np.sum
 cdef object DOUBLE = np.dtype(np.float64)
 cdef object SINGLE = np.dtype(np.float32)

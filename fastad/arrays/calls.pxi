@@ -284,11 +284,18 @@ cdef bint is_traced(x) except -1:
 
 # ---- recording a call --------------------------------------------------------------------------------------------------------
 
+cdef dict _zeros = {}        # by dtype: one without dimensions
+
+
 cdef object stand_in(ndarray array):
     """An array of this shape and dtype that takes no memory, for a rule that does not look at values."""
+    cdef object dtype = array.dtype
     if not PyArray_IS_C_CONTIGUOUS(array):
         return array
-    return np.broadcast_to(np.zeros((), array.dtype), (<object>array).shape)
+    zero = _zeros.get(dtype)
+    if zero is None:
+        zero = _zeros[dtype] = np.zeros((), dtype)
+    return broadcast(zero, (<object>array).shape)
 
 
 cdef object noted(CTape* t, value, bint by_value):
@@ -403,6 +410,42 @@ def record_call(rule, args, dict kwargs, operands, result, bint keep_results):
     if views or not t.sweeping:
         lend_all(active, result, sources)
     return with_scalars(t, active, result)
+
+
+cdef inline bint is_plain_setting(value) except -1:
+    """Whether an argument that is no operand has nothing active in it, and is no array of a subclass."""
+    if type(value) is list or type(value) is tuple:
+        return not holds_active(value)
+    return not isinstance(value, (ndarray, ActiveArray, Active, list, tuple)) or type(value) is ndarray
+
+
+def call_simply(rule, where, args, dict kwargs):
+    """A call with a rule whose active values are all operands given by position, and none of these in a list, outside of recordings;
+    NotImplemented for all others, which take longer to look at. `where` tells where the rule's operands stand.
+    """
+    cdef CTape* t = tape_in_progress()
+    cdef list plain
+    cdef tuple is_operand = where.is_operand
+    cdef Py_ssize_t k, count = len(args)
+    cdef bint found = False
+    if t.recording or count > len(is_operand):
+        return NotImplemented
+    for k, value in enumerate(args):
+        if type(value) is ActiveArray or type(value) is Active:
+            if not is_operand[k]:
+                return NotImplemented
+            found = True
+        elif type(value) is not ndarray and not PyFloat_CheckExact(value) and (
+                not is_plain_setting(value) or (is_operand[k] and isinstance(value, (list, tuple)))):
+            return NotImplemented
+    if not found:
+        return NotImplemented
+    for name, value in kwargs.items():
+        if name == "out" or name == "overwrite_input" or name in where.operands or not is_plain_setting(value):
+            return NotImplemented
+    plain = [plain_value(t, value) for value in args]
+    result = rule.function(*plain, **kwargs)
+    return record_call(rule, args, kwargs, where.places_by_position(count), result, where.keeps_result)
 
 
 cdef bint is_placed_by_values(rule, args, dict kwargs, operands) except -1:

@@ -41,10 +41,19 @@ class _Parameters:
         self.operands = [name.lstrip("*") for name in rule.operands]
         self.fixed = rule.fixed
         self.arrays = {name for name in rule.operands if not name.startswith("*")}
+        self.is_operand = tuple(self.name(index) in self.operands for index in range(len(self.names) + (4 if self.several else 0)))
         self.keeps_result = _reads(rule.vjp, "result")
+        self._places: dict = {}
 
     def name(self, index):
         return self.names[index] if index < len(self.names) else self.several
+
+    def places_by_position(self, count):
+        """The places of a call in which none of the operands is given by its name."""
+        found = self._places.get(count)
+        if found is None:
+            found = self._places[count] = self.places((None,) * count, {})
+        return found
 
     def places(self, args, kwargs):
         """Position or keyword of each operand in a call; None for one that is not given; (start,) for *arrays."""
@@ -151,6 +160,9 @@ def _into(out, result, name, broadcast=False):
 
 def _call_with_rule(function, rule, args, kwargs):
     where = parameters_of(rule)
+    result = active.call_simply(rule, where, args, kwargs)
+    if result is not NotImplemented:
+        return result
     if "out" in kwargs:
         return _with_out(lambda *a, **k: _call_with_rule(function, rule, a, k), args, dict(kwargs))
     if "overwrite_input" in kwargs:

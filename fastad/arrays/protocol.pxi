@@ -57,6 +57,8 @@ cdef object quick_ufunc(ufunc, tuple inputs):
     """A ufunc with derivatives of two operands, one of which is an array, as the operator is computed; NotImplemented for all others."""
     cdef int op
     cdef object x, y
+    if ufunc is _matmul:
+        return _call_function(ufunc, inputs, {})
     found = opcodes.get(ufunc)
     if found is None or len(inputs) != 2 or current_tape().recording:
         return NotImplemented

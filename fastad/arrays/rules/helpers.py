@@ -5,7 +5,13 @@ from operator import index
 
 import numpy as np
 
+from .. import active
 from .registry import rule
+
+
+def spread(w, shape):
+    """np.broadcast_to(w, shape)."""
+    return active.broadcast(w, shape) if type(w) is np.ndarray else np.broadcast_to(w, shape)
 
 
 def unbroadcast(w, shape):
@@ -19,9 +25,11 @@ def unbroadcast(w, shape):
         w = np.reshape(w, (1,) * (len(shape) - w.ndim) + w.shape)
     extra = w.ndim - len(shape)
     axes = [*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and w.shape[extra + i] != 1)]
-    if len(axes) == 1 and type(w) is np.ndarray and goes_by_few(w, axes[0]):
-        return np.reshape(sum_by_product(w, axes[0]), shape)
-    return np.reshape(np.sum(w, axis=tuple(axes), keepdims=True), shape)
+    if type(w) is not np.ndarray:
+        return np.reshape(np.sum(w, axis=tuple(axes), keepdims=True), shape)
+    if len(axes) == 1 and goes_by_few(w, axes[0]):
+        return sum_by_product(w, axes[0]).reshape(shape)
+    return np.add.reduce(w, axis=tuple(axes), keepdims=True).reshape(shape)
 
 
 # Elements side by side, at most, that NumPy's sum takes so long for that a product with ones is several times faster; it adds up
@@ -69,7 +77,8 @@ def expand_reduced(w, axis, keepdims, ndim):
         return w
     reduced = normal_axes(axis, ndim)
     kept = iter(w.shape)
-    return np.reshape(w, tuple(1 if i in reduced else next(kept) for i in range(ndim)))
+    shape = tuple([1 if i in reduced else next(kept) for i in range(ndim)])
+    return w.reshape(shape) if type(w) is np.ndarray else np.reshape(w, shape)
 
 
 def passes_on(operand):

@@ -86,6 +86,9 @@ def _gufunc(adjoints):
     """The rule of a gufunc of two operands, by a function that gives both adjoints for core axes at the end."""
     def vjp(w, result, x1, x2, /, out=None, *, axes=_NO, axis=_NO, keepdims=False, casting="same_kind",
             order="K", dtype=None, subok=True, signature=None):
+        if axes is _NO and axis is _NO and not keepdims:
+            one, two = adjoints(w, x1, x2)
+            return lambda: like(one(), x1), lambda: like(two(), x2)
         first, second, last = _entries(axes, axis, keepdims)
         if keepdims:
             w = np.squeeze(w, last or -1)
@@ -98,18 +101,21 @@ def _gufunc(adjoints):
 
 def _turned(x):
     """The transpose of matrices in the last two axes."""
-    return np.swapaxes(x, -1, -2)
+    return x.swapaxes(-1, -2) if type(x) is np.ndarray else np.swapaxes(x, -1, -2)
+
+
+def _column(w):
+    """Vectors in the last axis as matrices of one column."""
+    return w[..., np.newaxis] if type(w) is np.ndarray else np.expand_dims(w, -1)       # the same, in less time
 
 
 def _matmul_adjoints(w, a, b):
     if np.ndim(a) == 1 and np.ndim(b) == 1:
         return lambda: w * b, lambda: w * a
     if np.ndim(a) == 1:
-        return (lambda: np.matmul(b, np.expand_dims(w, -1))[..., 0],
-                lambda: np.expand_dims(a, 1) * np.expand_dims(w, -2))
+        return lambda: np.matmul(b, _column(w))[..., 0], lambda: np.expand_dims(a, 1) * np.expand_dims(w, -2)
     if np.ndim(b) == 1:
-        return (lambda: np.expand_dims(w, -1) * b,
-                lambda: np.matmul(_turned(a), np.expand_dims(w, -1))[..., 0])
+        return lambda: _column(w) * b, lambda: np.matmul(_turned(a), _column(w))[..., 0]
     return lambda: np.matmul(w, _turned(b)), lambda: np.matmul(_turned(a), w)
 
 

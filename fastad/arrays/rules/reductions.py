@@ -4,7 +4,7 @@ import numpy as np
 
 from ...core.scalar import is_plain
 from .extremes import scattered_shares, tie_means, tie_shares
-from .helpers import expand_reduced, like, normal_axes
+from .helpers import expand_reduced, like, normal_axes, spread
 from .registry import rule
 
 _NO = np._NoValue
@@ -12,7 +12,7 @@ _NO = np._NoValue
 
 def _spread(w, a, axis, keepdims, where=_NO):
     """The adjoint w of a reduction of a, for each of a's elements that took part: shape and dtype of a."""
-    w = np.broadcast_to(_keeping(w, axis, keepdims, a), np.shape(a))
+    w = spread(_keeping(w, axis, keepdims, a), np.shape(a))
     return like(w if where is _NO else np.where(where, w, 0), a)
 
 
@@ -99,7 +99,7 @@ def _average(w, result, a, axis=None, weights=None, returned=False, *, keepdims=
         others = tuple(i for i in range(ndim) if i not in axes)
         back = sorted(range(len(order)), key=order.__getitem__)
         return like(np.transpose(np.sum(out, axis=others), back), weights)
-    return lambda: like(np.broadcast_to(share * expanded, np.shape(a)), a), weights_adjoint
+    return lambda: like(spread(share * expanded, np.shape(a)), a), weights_adjoint
 
 
 @rule(np.trace, "a", structure="reduction", linear="jointly")
@@ -121,7 +121,7 @@ def products_of_others(a):
     """For each element along the last axis the product of all the others."""
     one = np.ones((*np.shape(a)[:-1], 1), a.dtype)
     if np.shape(a)[-1] < 2:
-        return np.broadcast_to(one, np.shape(a))
+        return spread(one, np.shape(a))
     before = np.concatenate([one, np.cumprod(a[..., :-1], axis=-1)], axis=-1)
     after = np.concatenate([one, np.cumprod(a[..., :0:-1], axis=-1)], axis=-1)[..., ::-1]
     return before * after
