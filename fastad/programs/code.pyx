@@ -131,6 +131,7 @@ cdef class Code:
     cdef readonly bint fast              # values may be a bit off where that is faster
     cdef readonly bint pauses            # replays stop at `start`, and what is behind may run several times
     cdef readonly int64_t chains         # kernels that are several made one
+    cdef readonly int64_t rounds         # and that are several by batches
     cdef Py_ssize_t tile                 # number of the storage of a tile's values, -1 if there is none
     cdef bint short                      # so short that releasing the GIL would take longer
     cdef Leaf* leaves                    # of the inputs
@@ -218,6 +219,8 @@ cdef class Code:
             assemble(self.taken)
         divide(self)
         place_storages(self, fusion)
+        if passes["rounds"] and spread is None and not self.scalars_only:
+            Rounds(self).find()
         pack(self.taken)
         self.taken = None
         if spread is not None:
@@ -413,6 +416,7 @@ include "strips.pxi"
 include "liveness.pxi"
 include "late.pxi"
 include "lives.pxi"
+include "rounds.pxi"
 # how it is replayed, and swept over:
 include "workspace.pxi"
 include "interpreter.pxi"

@@ -318,6 +318,9 @@ cdef int collect_arguments(const Step* step, bint written, set numbers) except -
 cdef void free_kernels(Kernel* kernels, int count) noexcept:
     cdef int k
     for k in range(count):
+        if kernels[k].round != NULL:
+            free_kernels(kernels[k].round.kernels, kernels[k].round.count)
+            free(kernels[k].round)
         if kernels[k].chain != NULL:
             free(kernels[k].chain.steps)
             free(kernels[k].chain.followed)

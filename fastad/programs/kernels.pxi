@@ -124,6 +124,9 @@ cdef struct Place:
 cdef struct Chain            # tiles.pxi
 
 
+cdef struct Round            # rounds.pxi
+
+
 cdef struct Kernel:
     Loop loop              # or `checked`
     CheckedLoop checked
@@ -139,6 +142,7 @@ cdef struct Kernel:
     bint reorders          # its loops may stand in any order
     bint seeded            # it touches what depends on the seeds of a sweep of several
     Chain* chain           # it is a chain of kernels; then nothing else is set
+    Round* round           # it is kernels by batches; likewise
     fastad_short* strip    # it is short loops; likewise
     int64_t strip_words
     const fastad_called* called
@@ -148,22 +152,30 @@ cdef struct Kernel:
     cnp.npy_intp[OPERANDS + CORE] strides      # of the inner loop, then of the core dimensions
     cnp.npy_intp[OUTER] around
     cnp.npy_intp[OPERANDS][OUTER] steps
+    cnp.npy_intp[OPERANDS] advance             # of a part of a round: bytes from one batch to the next
 
 
 cdef bint run_kernel(Kernel* kernel, double* v, char** data) noexcept nogil:
     """Runs a kernel; False if it failed."""
+    if kernel.round != NULL:
+        return run_round(kernel.round, v, data)
+    return run_part(kernel, v, data, 0, 1)
+
+
+cdef bint run_part(Kernel* kernel, double* v, char** data, int64_t batch, int64_t batches) noexcept nogil:
+    """Runs a kernel of a round for one batch, of one in so many equal parts that is all of it; False if it failed."""
     cdef char* args[OPERANDS]
     cdef char* at[OPERANDS]
     cdef cnp.npy_intp[OUTER] index
     cdef int k, d
     if kernel.chain != NULL:
-        run_chain(kernel.chain, v, data)
+        run_chain(kernel.chain, v, data, kernel.chain.n // batches * batch, kernel.chain.n // batches * (batch + 1))
         return True
     if kernel.strip != NULL:
         fastad_run_shorts(kernel.strip, kernel.strip_words, data, kernel.called)
         return True
     for k in range(kernel.count):
-        args[k] = address_of(&kernel.places[k], v, data)
+        args[k] = address_of(&kernel.places[k], v, data) + batch * kernel.advance[k]
     if kernel.outer == 0:
         if kernel.checked != NULL:
             return kernel.checked(args, kernel.lengths, kernel.strides, kernel.data)

@@ -11,7 +11,7 @@
 
 # What is done to make a program faster, each to be switched off by a test: the answers are the same without.
 passes = {"short": True, "chains": True, "copies": True, "ones": True, "equal": True, "unwanted": True, "memory": True, "dead": True,
-          "products": True, "late": True, "followed": True, "pairs": True, "rows": True, "in place": True, "parts": True}
+          "products": True, "late": True, "followed": True, "pairs": True, "rows": True, "in place": True, "parts": True, "rounds": True}
 
 cdef enum:
     TILE_BYTES = 65536      # of the values of a tile that are not in memory, together
@@ -191,7 +191,8 @@ cdef inline void fetch(const Step* step, double* v, char** data, int64_t start, 
             fastad_fetch(address_of(&step.arguments[k].place, v, data) + start * step.arguments[k].size, m * step.arguments[k].size, False)
 
 
-cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
+cdef void run_chain(const Chain* chain, double* v, char** data, int64_t start, int64_t stop) noexcept nogil:
+    """Runs a chain from one element to another: all of it, or a batch of one that ends in no sums."""
     cdef double[TOTALS] totals
     cdef double[TOTALS] lost                # what rounding took from them (Neumaier 1974)
     cdef char* buffer = data[chain.buffer]
@@ -202,13 +203,12 @@ cdef void run_chain(const Chain* chain, double* v, char** data) noexcept nogil:
     cdef Argument* argument
     cdef cnp.npy_intp m
     cdef cnp.npy_intp[2] rows
-    cdef int64_t start = 0
     cdef double part, total
     cdef int j, k
     for k in range(chain.totals):
         totals[k] = lost[k] = 0.0
-    while start < chain.n:
-        m = min(chain.width, chain.period - start % chain.period)
+    while start < stop:
+        m = min(chain.width, chain.period - start % chain.period, stop - start)
         for k in range(chain.follows):
             at[k] = address_of(&chain.followed[k].place, v, data) + place_in(&chain.followed[k].nest, start, index)
         for j in range(chain.count):
