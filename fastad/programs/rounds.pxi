@@ -1,5 +1,5 @@
 # Rounds: kernels in a row that go over the same batches, one batch after the other, so that what one leaves to the next is still
-# near the processor: products of many matrices and the chains around them, as those of the heads of a transformer.
+# near the processor: products of many matrices and arithmetic around them, as those of a mixture of Gaussians.
 #
 #     kernels around a product of batches ──part_of──▶ parts, of one batch each ──▶ a kernel with a Round, where the last stood
 #
@@ -8,7 +8,7 @@
 
 cdef enum:
     FAR = 1 << 20           # bytes of an array that one kernel leaves to another: smaller ones are near as it is,
-    NEAR = 1 << 20          # and of the arrays of one batch, together, that stay near
+    NEAR = 13 << 16         # and of the arrays of one batch, together, that stay near
     LONG_ENOUGH = 256       # elements of a chain
     PASSED = 8              # kernels that stand between those of a round and may go before it
     PARTS = 32              # kernels that are looked at on either side of a product
@@ -101,7 +101,7 @@ cdef class Rounds:
             return None
         if kernel.chain != NULL:
             return part if self.add_chain(part, kernel.chain, batches) else None
-        if kernel.loop == NULL:
+        if kernel.loop == NULL or not (kernel.elementwise or kernel.reorders or is_own_product(kernel.loop)):
             return None
         if kernel.outer and kernel.around[0] % batches == 0:
             each = kernel.around[0] = kernel.around[0] // batches
@@ -148,7 +148,9 @@ cdef class Rounds:
                 part.touched.append(self.span(chain.followed[k].place.number, 0, batches, False, False))
         for j in range(chain.count):
             step = &chain.steps[j]
-            if step.row and each % step.row:
+            # Functions take longer than memory does.
+            if (step.row and each % step.row) or not (
+                    step.loop == NULL or step.row or is_arithmetic(step.loop) or is_copy(step.loop)):
                 return False
             for k in range(step.count):
                 argument = &step.arguments[k]
@@ -207,9 +209,7 @@ cdef class Rounds:
         self.row = []
         while at < <int64_t>len(row):
             kernel = &self.code.kernels[<Py_ssize_t>row[at][0]][<int>row[at][1]]
-            # A loop over batches with dimensions of its own.
-            if kernel.chain == NULL and kernel.strip == NULL and kernel.loop != NULL and not kernel.elementwise \
-                    and kernel.outer == 0 and kernel.lengths[0] > 1:
+            if is_own_product(kernel.loop) and kernel.outer == 0 and kernel.lengths[0] > 1:
                 parts = self.round_with(row, at, behind, kernel.lengths[0])
                 if parts:
                     rounds.append((parts, kernel.lengths[0]))
@@ -287,6 +287,12 @@ cdef bint alternate(list parts, Part later) except -1:
         if not (<Part>part).may_alternate(later):
             return False
     return True
+
+
+cdef bint is_own_product(Loop loop) noexcept:
+    """Whether a loop is a product of matrices of fastad's. Around BLAS's, which copies what it multiplies, rounds gain nothing."""
+    return loop != NULL and (loop == narrow.of_double or loop == narrow.of_float or loop == fastad_product_double
+                             or loop == fastad_product_float)
 
 
 cdef int64_t bytes_of_batch(list parts, int64_t batches) except -1:
