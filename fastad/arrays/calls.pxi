@@ -295,7 +295,7 @@ cdef object stand_in(ndarray array):
     zero = _zeros.get(dtype)
     if zero is None:
         zero = _zeros[dtype] = np.zeros((), dtype)
-    return broadcast(zero, (<object>array).shape)
+    return broadcast_plain(zero, (<object>array).shape)
 
 
 cdef object noted(CTape* t, value, bint by_value):

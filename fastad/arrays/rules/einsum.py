@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from .helpers import spread, unbroadcast
+from ..active import broadcast
+from .helpers import unbroadcast
 
 # From this number of multiplications on it pays to look for a good order of contraction.
 _LARGE = 20_000
@@ -69,7 +70,7 @@ def einsum_adjoint(w, place, arrays, labels, output, optimize):
     part = np.einsum(*call, numbered(label for label in axes if label in given), optimize=optimize)
     # An axis that occurs in this operand alone was summed: every element along it gets the same.
     part = np.reshape(part, _lengths(axes, [label for label in axes if label in given], part.shape))
-    part = spread(part, tuple(sizes[label] for label in axes))
+    part = broadcast(part, tuple(sizes[label] for label in axes))
     if len(axes) == len(own):
         return unbroadcast(part, shape)
     part = unbroadcast(part, tuple(shape[own.index(label)] for label in axes))

@@ -5,13 +5,7 @@ from operator import index
 
 import numpy as np
 
-from .. import active
 from .registry import rule
-
-
-def spread(w, shape):
-    """np.broadcast_to(w, shape)."""
-    return active.broadcast(w, shape) if type(w) is np.ndarray else np.broadcast_to(w, shape)
 
 
 def unbroadcast(w, shape):

@@ -3,8 +3,9 @@
 import numpy as np
 
 from ...core.scalar import is_plain
+from ..active import broadcast
 from .extremes import scattered_shares, tie_means, tie_shares
-from .helpers import expand_reduced, like, normal_axes, spread
+from .helpers import expand_reduced, like, normal_axes
 from .registry import rule
 
 _NO = np._NoValue
@@ -12,7 +13,7 @@ _NO = np._NoValue
 
 def _spread(w, a, axis, keepdims, where=_NO):
     """The adjoint w of a reduction of a, for each of a's elements that took part: shape and dtype of a."""
-    w = spread(_keeping(w, axis, keepdims, a), np.shape(a))
+    w = broadcast(_keeping(w, axis, keepdims, a), np.shape(a))
     return like(w if where is _NO else np.where(where, w, 0), a)
 
 
@@ -99,7 +100,7 @@ def _average(w, result, a, axis=None, weights=None, returned=False, *, keepdims=
         others = tuple(i for i in range(ndim) if i not in axes)
         back = sorted(range(len(order)), key=order.__getitem__)
         return like(np.transpose(np.sum(out, axis=others), back), weights)
-    return lambda: like(spread(share * expanded, np.shape(a)), a), weights_adjoint
+    return lambda: like(broadcast(share * expanded, np.shape(a)), a), weights_adjoint
 
 
 @rule(np.trace, "a", structure="reduction", linear="jointly")
@@ -121,7 +122,7 @@ def products_of_others(a):
     """For each element along the last axis the product of all the others."""
     one = np.ones((*np.shape(a)[:-1], 1), a.dtype)
     if np.shape(a)[-1] < 2:
-        return spread(one, np.shape(a))
+        return broadcast(one, np.shape(a))
     before = np.concatenate([one, np.cumprod(a[..., :-1], axis=-1)], axis=-1)
     after = np.concatenate([one, np.cumprod(a[..., :0:-1], axis=-1)], axis=-1)[..., ::-1]
     return before * after
