@@ -83,6 +83,19 @@ def memory():
     return [Row(f"fifty operations replayed, n = {LARGEST:,}: arrays beyond input and gradient", found, at_most=MEMORY_BOUND)]
 
 
+def products_alone(weights, batch):
+    """Returns a call that makes the products of a network's loss and gradient with NumPy, and nothing else."""
+    layers = [(np.ones((batch, len(w)), w.dtype), w, np.ones((batch, w.shape[1]), w.dtype)) for w in weights]
+
+    def run():
+        for x, w, adjoint in layers:
+            x @ w, x.T @ adjoint
+        for _, w, adjoint in layers[1:]:
+            adjoint @ w.T
+
+    return run
+
+
 def network():
     """Returns the rows of a network's loss and gradient replayed, over PyTorch's and JAX's, on two threads for all."""
     arguments, count = arrays.network_arguments(), 2 * (len(arrays.LAYERS) - 1)
@@ -92,14 +105,17 @@ def network():
     run()
     found = run()
     assert_same([found[0], *found[1]], [expected[0], *expected[1]], 1e-5)
-    rows = [Row(f"network 784-512-256-10 replayed, batch 128, float32, {NETWORK_THREADS} threads", timing.best_of(run, 20), "s")]
+    rows = [
+        Row(f"network 784-512-256-10 replayed, batch 128, float32, {NETWORK_THREADS} threads", timing.best_of(run, 20), "s"),
+        Row("  its products alone, by NumPy", timing.best_of(products_alone(arguments[:count:2], arrays.BATCH), 20), "s"),
+    ]
     for peer in installed("PyTorch", "JAX with jit"):
         if peer.name == "PyTorch":
             import torch
 
             torch.set_num_threads(NETWORK_THREADS)
         theirs = prepared(peer, arrays.loss_for(peer), arguments, count, expected, 1e-4)
-        rows.append(Row(f"  {peer.name} over fastad", timing.ratio(theirs, run, rounds=20).ratio, "x", at_least=1.0))
+        rows.append(Row(f"  {peer.name} over fastad", timing.ratio(theirs, run, rounds=20, pause=0.2).ratio, "x", at_least=1.0))
     return rows
 
 

@@ -58,15 +58,18 @@ def best_of(function, repeat=5, number=None):
     return min(once(function, number) for _ in range(repeat))
 
 
-def ratio(a, b, rounds=5, number=None):
+def ratio(a, b, rounds=5, number=None, pause=0.0):
     """Returns the `Comparison` of a with b: best seconds per call of each, and a's over b's.
 
     One block of a and one of b alternate `rounds` times, so that a slow spell of the machine hits both.
-    `number` is the pair of calls per block, by default enough for 20 ms each.
+    `number` is the pair of calls per block, by default enough for 20 ms each. Before each block there are `pause` seconds: threads
+    that a library keeps may be awake for so long after its last call, in the way of the other's.
     """
     number_a, number_b = number or (calls_for(a), calls_for(b))
     first = second = math.inf
     for _ in range(rounds):
+        time.sleep(pause)
         first = min(first, once(a, number_a))
+        time.sleep(pause)
         second = min(second, once(b, number_b))
     return Comparison(first, second, first / second)

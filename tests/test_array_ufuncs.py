@@ -9,7 +9,7 @@ import scipy.special
 from sampling import points
 
 import fastad
-from fastad.arrays import active
+from fastad.arrays import active, partials
 from fastad.elementals import apply
 from fastad.table import ELEMENTARY, OPERANDS, SPECIAL
 
@@ -133,6 +133,16 @@ def test_float32(one):
         assert adjoint.dtype == np.float32
     tangent = fastad.jvp(f, x, tuple(np.ones_like(v) for v in x))[1]
     assert tangent.dtype == plain.dtype
+
+
+@pytest.mark.parametrize("ufunc", [np.maximum, np.minimum, np.fmax, np.fmin])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_partials_by_decisions_have_the_precision_of_the_operands(ufunc, dtype):
+    x = np.array([-1.0, 0.0, 2.0], dtype)
+    for k, rule in enumerate(partials.rules_of(partials.opcodes[ufunc])):
+        for other in (0.0, x[::-1], dtype(1)):
+            operands = (x, other) if k == 0 else (other, x)
+            assert rule(*operands, None, None, ufunc(*operands)).dtype == dtype
 
 
 VIEWS = {

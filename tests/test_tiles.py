@@ -289,6 +289,20 @@ def test_sums_of_rows(shape, dtype, one_pass_off):
         assert_close(gradient, wanted, scale)
 
 
+@pytest.mark.parametrize("number", [np.float32(0.3), np.float64(0.3), 0.3, 3, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_numbers_of_any_type_beside_arrays(number, dtype):
+    def f(x):
+        return x * number, number - x, np.maximum(x, number) / (x + number), (x > 0.5) * number
+
+    x = np.random.default_rng(5).normal(size=50).astype(dtype)
+    F = fastad.record(f)
+    F(x)
+    for found, expected in zip(F(x), f(x)):
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("n", [2, 127, 3000])
 def test_products_made_one_with_what_follows_change_no_bit(n, dtype):

@@ -140,9 +140,14 @@ class _ToCalls(ast.NodeTransformer):
 
 
 def _apply_in_rule(name, *operands):
-    """A row as rules mean it: decisions are 0.0 and 1.0."""
+    """A row as rules mean it: decisions are 0.0 and 1.0, of the operands' precision."""
     result = apply(name, *operands)
-    return 1.0 * result if getattr(result, "dtype", None) == np.bool_ else result
+    if getattr(result, "dtype", None) != np.bool_:
+        return result
+    types = [x.dtype for x in operands if hasattr(x, "dtype")]
+    if types and (dtype := np.result_type(*types)).kind == "f":
+        return result * dtype.type(1)
+    return 1.0 * (bool(result) if type(result) is np.bool_ else result)
 
 
 class _Rows(dict):

@@ -78,7 +78,7 @@ cdef Ref ref_of(Tape tape, operand, like=None):
         ref.type_number, ref.itemsize = cnp.NPY_DOUBLE, 8
         return ref
     number = (<Operand>operand).value if type(operand) is Operand else operand
-    if like is None or type(number) not in (float, int, bool, np.float64):
+    if like is None or type(number) not in (float, int, bool, np.float64, np.float32):
         return None
     if like == np.int64 and type(number) is int and -2**63 <= number < 2**63:
         ref.place.whole = number
