@@ -27,7 +27,7 @@ body[data-theme="dark"] .sweep {
 .sweep .head { fill: var(--faint); }
 .sweep .caption { font-size: 15px; } .sweep .small { font-size: 12px; }
 .sweep text.value { fill: var(--value); } .sweep text.adjoint, .sweep text.partial { fill: var(--adjoint); }
-.sweep text.partial { font-size: 12.5px; paint-order: stroke; stroke: var(--card); stroke-width: 5px; }
+.sweep text.partial { font-size: 12.5px; paint-order: stroke; stroke: var(--card); stroke-width: 11px; stroke-linejoin: round; }
 .sweep .line.value, .sweep .box.value { stroke: var(--value); stroke-width: 2.6; fill: none; }
 .sweep .line.adjoint, .sweep .box.adjoint { stroke: var(--adjoint); stroke-width: 2.6; fill: none; }
 @media (prefers-reduced-motion: reduce) { .sweep * { animation: none !important; } }
