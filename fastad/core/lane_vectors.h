@@ -30,8 +30,8 @@ typedef int Mask;
 #endif
 
 #if FASTAD_VECTOR == 8
-/* The divider of a processor takes 16 cycles for eight numbers, in which 32 vectors can be added or multiplied. So two vectors of
- * three are divided by products, while the third is with the divider. Their quotients are rounded correctly, by Markstein's
+/* The divider of a processor takes 16 cycles for eight numbers, in which 32 vectors can be added or multiplied. So every other
+ * vector is divided by products, while the one before it is with the divider. Their quotients are rounded correctly, by Markstein's
  * theorem (P. W. Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor", IBM Journal of Research
  * and Development 34(1), 1990): where y is 1/b rounded, q within one unit in the last place of a/b, and r = a - b*q, which is
  * exact, q + r*y, rounded once, is a/b rounded.
@@ -67,12 +67,11 @@ static inline Vector quotient(Vector a, Vector b, int how) {
 #define FASTAD_QUOTIENT(a, b) quotient(a, b, how)
 #define FASTAD_ONE_VECTOR(out, expression, HOW) { enum { how = HOW }; FASTAD_PUT((out) + l, expression); l += FASTAD_VECTOR; }
 #define FASTAD_VECTORS(out, expression) \
-    for (l = 0; l + 3 * FASTAD_VECTOR <= (size_t)lanes;) { \
-        FASTAD_ONE_VECTOR(out, expression, BY_PRODUCTS) \
+    for (l = 0; l + 2 * FASTAD_VECTOR <= (size_t)lanes;) { \
         FASTAD_ONE_VECTOR(out, expression, BY_DIVIDER) \
         FASTAD_ONE_VECTOR(out, expression, BY_PRODUCTS) \
     } \
-    while (l < (size_t)lanes) FASTAD_ONE_VECTOR(out, expression, BY_DIVIDER)
+    if (l < (size_t)lanes) FASTAD_ONE_VECTOR(out, expression, BY_DIVIDER)
 #else
 #define FASTAD_QUOTIENT(a, b) ((a) / (b))
 #define FASTAD_VECTORS(out, expression) \
