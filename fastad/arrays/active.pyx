@@ -165,16 +165,20 @@ cdef ActiveArray view_of(ActiveArray x, ndarray array):
     return view
 
 
-cdef ndarray array_at(ndarray buffer, Py_ssize_t offset, ndarray like):
-    """The array with the shape and strides of `like` at an offset (bytes) in a buffer."""
+cdef ndarray array_in(ndarray owner, int ndim, cnp.npy_intp* lengths, cnp.npy_intp* strides, char* data, int flags):
+    """An array of the owner's dtype, of which it has the memory."""
     cdef ndarray array
-    cdef cnp.dtype dtype = like.dtype
-    Py_INCREF(dtype)
-    array = PyArray_NewFromDescr(ndarray, dtype, PyArray_NDIM(like), PyArray_DIMS(like), PyArray_STRIDES(like),
-                                 <char*>PyArray_DATA(buffer) + offset, NPY_ARRAY_WRITEABLE | NPY_ARRAY_BEHAVED, None)
-    Py_INCREF(buffer)
-    PyArray_SetBaseObject(array, buffer)
+    Py_INCREF(owner.dtype)                # of which the array takes a reference
+    array = PyArray_NewFromDescr(ndarray, owner.dtype, ndim, lengths, strides, data, flags, None)
+    Py_INCREF(owner)
+    PyArray_SetBaseObject(array, owner)
     return array
+
+
+cdef ndarray array_at(ndarray buffer, Py_ssize_t offset, ndarray like):
+    """The array with the shape and strides of `like` at an offset (bytes) in a buffer of its dtype."""
+    return array_in(buffer, PyArray_NDIM(like), PyArray_DIMS(like), PyArray_STRIDES(like), <char*>PyArray_DATA(buffer) + offset,
+                    NPY_ARRAY_WRITEABLE | NPY_ARRAY_BEHAVED)
 
 
 cdef inline Py_ssize_t offset_of(ActiveArray x) noexcept:

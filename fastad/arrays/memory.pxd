@@ -1,4 +1,4 @@
 """Memory of the arrays of a trace, as other compiled modules see it."""
 
 cdef object borrow()
-cpdef list made(make, list layouts)
+cpdef list made(list layouts)

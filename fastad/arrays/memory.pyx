@@ -4,6 +4,8 @@ cimport numpy as cnp
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 
+import numpy as np
+
 cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyDataMemAllocator:
         pass
@@ -42,11 +44,11 @@ def give_back():
     fastad_trace_ended(FASTAD_LASTS)
 
 
-cpdef list made(make, list layouts):
-    """The arrays that `make` (np.empty, np.zeros) makes of (shape, dtype) each, in such memory: those of one replay or map."""
+cpdef list made(list layouts):
+    """Arrays of these (shape, dtype), with nothing written to them, in such memory: those of one replay or map."""
     end = borrow()
     try:
-        return [make(shape, dtype) for shape, dtype in layouts]
+        return [np.empty(shape, dtype) for shape, dtype in layouts]
     finally:
         if end is not None:
             end()

@@ -69,7 +69,6 @@ cdef ndarray broadcast_plain(ndarray w, tuple shape):
     cdef cnp.npy_intp[MOST_DIMENSIONS] lengths
     cdef cnp.npy_intp[MOST_DIMENSIONS] strides
     cdef Py_ssize_t ndim = len(shape), k, missing = ndim - PyArray_NDIM(w)
-    cdef ndarray view
     if missing < 0 or ndim > MOST_DIMENSIONS:
         return np.broadcast_to(w, shape)
     for k in range(ndim):
@@ -79,11 +78,7 @@ cdef ndarray broadcast_plain(ndarray w, tuple shape):
             strides[k] = PyArray_STRIDES(w)[k - missing]
         elif k >= missing and PyArray_DIMS(w)[k - missing] != 1:
             return np.broadcast_to(w, shape)        # which says what is wrong
-    Py_INCREF(w.dtype)                # of which the view takes a reference
-    view = PyArray_NewFromDescr(ndarray, w.dtype, <int>ndim, lengths, strides, PyArray_DATA(w), 0, None)
-    Py_INCREF(w)
-    PyArray_SetBaseObject(view, w)
-    return view
+    return array_in(w, <int>ndim, lengths, strides, <char*>PyArray_DATA(w), 0)
 
 
 cdef object reduced_to(tuple layout, w):

@@ -144,7 +144,7 @@ class Results:
         leaves, structure = flatten(tree)
         self._first, self.structure = row, structure.frozen() if type(structure) is Nesting else structure
         entries = [self._entry(leaf, row) for leaf in leaves]
-        self.arrays = memory.made(np.empty, [((self.count, *entry.shape), entry.dtype) for entry in entries])
+        self.arrays = memory.made([((self.count, *entry.shape), entry.dtype) for entry in entries])
         self.put(tree, row)
 
     def _entry(self, leaf, row):

@@ -25,6 +25,7 @@ cdef class Part:
     """A kernel for one batch of a round."""
 
     cdef Kernel kernel
+    cdef int64_t place          # in its row
     cdef Py_ssize_t record
     cdef int number             # among those of its record
     cdef list touched           # Spans
@@ -88,15 +89,16 @@ cdef class Rounds:
         span.by_batch, span.writes = whole and advance > 0 and advance * batches == span.size, writes
         return span
 
-    cdef Part part_of(self, Py_ssize_t record, int number, int64_t batches):
-        """A kernel as a part of a round; None if it can be none."""
+    cdef Part part_of(self, list row, int64_t place, int64_t batches):
+        """The kernel at a place of a row as a part of a round; None if it can be none."""
         cdef Part part = Part.__new__(Part)
         cdef Kernel* kernel = &part.kernel
-        cdef Place* place
+        cdef Place* operand
         cdef int k, d
         cdef int64_t each
-        kernel[0] = self.code.kernels[record][number]
-        part.record, part.number, part.touched = record, number, []
+        part.place, part.touched = place, []
+        part.record, part.number = row[place]
+        kernel[0] = self.code.kernels[part.record][part.number]
         if kernel.strip != NULL or kernel.round != NULL or kernel.is_guard or kernel.checked != NULL or kernel.total:
             return None
         if kernel.chain != NULL:
@@ -120,10 +122,10 @@ cdef class Rounds:
         else:
             return None
         for k in range(kernel.count):
-            place = &kernel.places[k]
-            if place.kind == ARRAY:
+            operand = &kernel.places[k]
+            if operand.kind == ARRAY:
                 part.touched.append(
-                    self.span(place.number, kernel.advance[k], batches, place.offset == 0, is_written(kernel, k)))
+                    self.span(operand.number, kernel.advance[k], batches, operand.offset == 0, is_written(kernel, k)))
             elif is_written(kernel, k):
                 return None
         return part if self.writes_by_batch(part) else None
@@ -213,8 +215,7 @@ cdef class Rounds:
                 parts = self.round_with(row, at, behind, kernel.lengths[0])
                 if parts:
                     rounds.append((parts, kernel.lengths[0]))
-                    last = <Part>parts[len(parts) - 1]
-                    behind = at = row.index(((<Part>last).record, (<Part>last).number)) + 1
+                    behind = at = (<Part>parts[len(parts) - 1]).place + 1
                     continue
             at += 1
         for parts, batches in reversed(rounds):
@@ -225,12 +226,12 @@ cdef class Rounds:
         """The parts of the largest round with the kernel at a place of a row, from `behind` on; none if fewer than two gain by it."""
         cdef list parts = []
         cdef list passed = []       # what stands between parts, and goes before the round
-        cdef Part part = self.part_of(row[at][0], row[at][1], batches)
+        cdef Part part = self.part_of(row, at, batches)
         cdef int64_t place
         if part is None or not part.gains_by(part):
             return parts
         for place in range(at, min(at + PARTS, <int64_t>len(row))):
-            part = self.part_of(row[place][0], row[place][1], batches)
+            part = self.part_of(row, place, batches)
             if part is not None and alternate(parts, part) and bytes_of_batch([*parts, part], batches) <= NEAR:
                 parts.append(part)
                 continue
@@ -239,7 +240,7 @@ cdef class Rounds:
                 break
             passed.append(part)
         for place in range(at - 1, max(behind, at - PARTS) - 1, -1):
-            part = self.part_of(row[place][0], row[place][1], batches)
+            part = self.part_of(row, place, batches)
             if part is not None and all([part.may_alternate(<Part>one) for one in [*parts, *passed]]) \
                     and bytes_of_batch([part, *parts], batches) <= NEAR:
                 parts.insert(0, part)

@@ -91,7 +91,7 @@ cdef class Workspace:
         cdef list layouts = [layout for _, layout in code.given]
         if self.given:
             self.given = {}
-        arrays = made(np.empty, layouts) if code.borrows else [empty(<tuple>layout) for layout in layouts]
+        arrays = made(layouts) if code.borrows else [empty(<tuple>layout) for layout in layouts]
         for (number, _), array in zip(code.given, arrays):
             self.given[number] = array
             self.data[<Py_ssize_t>number] = <char*>PyArray_DATA(array)
