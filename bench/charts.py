@@ -181,7 +181,8 @@ def page_of(results, pictures):
     return f"""<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>fastad: {results["suite"]}</title>
 <style>body {{ font-family: sans-serif; margin: 2em }}
-td, th {{ padding: 0.1em 0.8em; text-align: right }} td:nth-child(-n+2) {{ text-align: left }}
+td, th {{ padding: 0.1em 0.8em; text-align: right; white-space: nowrap }} :is(td, th):nth-child(-n+2) {{ text-align: left }}
+td:last-child {{ text-align: left; white-space: normal }}
 tr:nth-child(even) {{ background: #f2f2f2 }} img {{ max-width: 100% }}</style>
 <h1>fastad: {results["suite"]}</h1>
 <p>{results["date"]}; {html.escape(stamp)}</p>
