@@ -90,7 +90,8 @@ def products_alone(weights, batch):
 
     def run():
         for x, w, adjoint in layers:
-            x @ w, x.T @ adjoint
+            x @ w
+            x.T @ adjoint
         for _, w, adjoint in layers[1:]:
             adjoint @ w.T
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from vectors import close
 
 import fastad
 from fastad.core import scalar
@@ -19,16 +20,6 @@ def outcome(f, *args, **kwargs):
         return f(*args, **kwargs)
     except Exception as error:
         return type(error), str(error)
-
-
-def close(actual, desired, rtol=1e-12):
-    found, wanted = flatten(actual)[0], flatten(desired)[0]
-    assert len(found) == len(wanted)
-    for x, y in zip(found, wanted):
-        if isinstance(y, (float, np.ndarray, np.generic)):
-            np.testing.assert_allclose(x, y, rtol, 1e-13)
-        else:
-            assert x == y
 
 
 def cubic(x):

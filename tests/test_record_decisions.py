@@ -235,6 +235,7 @@ def test_gradients_where_some_paths_have_arrays_and_some_have_none():
         F = fastad.record(f)
         for x in (first, 1.5, 0.5, -0.5, 0.3, 1.2, -0.2, 0.4):
             close(F.grad(x), fastad.grad(f)(x))
+            close(F.value_and_grad(x), fastad.value_and_grad(f)(x))
 
 
 def test_gradients_of_paths_with_and_without_arrays():

@@ -147,7 +147,7 @@ def _apply_in_rule(name, *operands):
     types = [x.dtype for x in operands if hasattr(x, "dtype")]
     if types and (dtype := np.result_type(*types)).kind == "f":
         return result * dtype.type(1)
-    return 1.0 * (bool(result) if type(result) is np.bool_ else result)
+    return float(result) if type(result) is np.bool_ else 1.0 * result
 
 
 class _Rows(dict):
